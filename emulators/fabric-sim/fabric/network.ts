@@ -1,0 +1,115 @@
+import type { Topology } from '../../../harness/model/topology.ts';
+
+/** Times are integer picoseconds, sizes bytes, rates bit/s. Nodes and ports carry the topology's names. */
+export interface NetworkOptions {
+  readonly topology: Topology;
+  readonly seed: number;
+  /** Packets carried as one unit; 1 is exact. */
+  readonly trainPackets: number;
+}
+
+/** One RoCEv2 flow (a queue pair) of a fixed size, or endless. */
+export interface FlowRequest {
+  readonly source: string;
+  readonly target: string;
+  /** Infinity for an endless flow. */
+  readonly bytes: number;
+  /** UDP source port: with the addresses, the ECMP hash input. */
+  readonly entropy: number;
+  /** Called once, at the virtual instant when the last byte is acknowledged at the sender. */
+  readonly onAcknowledged?: () => void;
+  /** Called once, at the virtual instant when the last byte has arrived, in order, at the receiver. */
+  readonly onDelivered?: () => void;
+}
+
+export interface Flow {
+  readonly id: number;
+  /** Bytes delivered in order so far. */
+  delivered(): number;
+  /** Current sending rate, bit/s. */
+  rateBps(): number;
+  /** Adds bytes to a flow that has finished or not: a queue pair that is used again (rate and path state stay). */
+  send(bytes: number, callbacks?: Pick<FlowRequest, 'onAcknowledged' | 'onDelivered'>): void;
+  stop(): void;
+}
+
+export interface DatagramStream {
+  sent(): number;
+  received(): number;
+  stop(): void;
+}
+
+/** Everything a port has counted since the start. Sizes in bytes, times in ps. */
+export interface PortCount {
+  rxBytes: number;
+  txBytes: number;
+  rxPackets: number;
+  txPackets: number;
+  drops: number;
+  queuePackets: number;
+  ecnMarked: number;
+  pfcRx: number;
+  pfcTx: number;
+  pausedPs: number;
+  queueBytes: number;
+  /** Peak of the lossless queue since `takeQueuePeak`. */
+  queuePeakBytes: number;
+}
+
+export interface NicCount {
+  cnpSent: number;
+  cnpHandled: number;
+  /** Go-back-N: packets that came out of order and were thrown away. */
+  outOfSequence: number;
+  timeouts: number;
+  retransmittedPackets: number;
+}
+
+export interface SpanState {
+  /** Frames pass in this direction. */
+  passing: boolean;
+  /** The far end sees light from this direction. */
+  light: boolean;
+  delayPs: number;
+  /** Random frame loss, fraction of 1. */
+  loss: number;
+}
+
+/**
+ * The data plane: hosts, switches, links and spans that carry packets in virtual time.
+ * It knows nothing of routing protocols: a forwarding table is set from outside, and a port that is down or a span that
+ * is cut loses what is sent into it until somebody changes the table.
+ */
+export interface Network {
+  readonly nowPs: number;
+  /** Runs everything up to and including `untilPs`. Stops early, at the present event, when `stop()` was called. */
+  advance(untilPs: number): void;
+  /** Ends the `advance` in progress after the present event; `nowPs` is then that event's time. */
+  stop(): void;
+  /** Calls `run` at `atPs`; ties run in the order they were asked for. */
+  at(atPs: number, run: () => void): void;
+
+  flow(request: FlowRequest): Flow;
+  /** Constant-rate UDP: one datagram of `bytes` every 1e12/`packetsPerSecond` ps, best effort class, never retransmitted. */
+  datagrams(request: { source: string; target: string; entropy: number; bytes: number; packetsPerSecond: number }): DatagramStream;
+
+  /** Ports of `node` that lead to host `target`, in the order the ECMP hash indexes them; empty drops. */
+  setRoute(node: string, target: string, ports: readonly string[]): void;
+  routes(node: string, target: string): readonly string[];
+  /** A port that is not forwarding drops what is queued and what arrives. Affects this end only. */
+  setForwarding(node: string, port: string, on: boolean): void;
+  span(name: string, direction: 'a-to-b' | 'b-to-a'): SpanState;
+  setSpan(name: string, direction: 'a-to-b' | 'b-to-a', change: Partial<SpanState>): void;
+  /** Empties every queue of a switch and restarts its counters: a reboot. */
+  reset(node: string): void;
+
+  ports(node: string): readonly string[];
+  count(node: string, port: string): Readonly<PortCount>;
+  /** Resets the queue peak of the port to the present depth. */
+  takeQueuePeak(node: string, port: string): number;
+  nic(host: string): Readonly<NicCount>;
+  /** Ports that a packet with these headers leaves by, hop by hop, with today's tables; shorter when it would be dropped. */
+  path(source: string, target: string, entropy: number): readonly { node: string; port: string }[];
+  /** Packet-hops simulated so far, for the cost account. */
+  readonly hops: number;
+}

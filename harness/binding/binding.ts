@@ -1,0 +1,28 @@
+import type { RecordLine, Step } from '../model/record.ts';
+import type { Topology } from '../model/topology.ts';
+import type { Testbed } from './testbed.ts';
+
+export interface ReserveOptions {
+  /** The one number from which every random choice comes. */
+  readonly seed: number;
+  readonly record: (line: RecordLine) => void;
+  readonly step: (step: Step) => void;
+  /** Options of the world, such as `defect` or `inventory`. An unknown one is refused with the list of known ones. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Ends the reservation early: the run was interrupted. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Where a scenario meets a world: real racks, namespaces, or the simulator.
+ * Implementations live outside `harness/run` and are named by module path in `playwright.config.ts`.
+ */
+export interface Binding {
+  /** Finds hardware (or builds a model) that matches `topology`. Rejects with `TestbedUnavailable` when none does. */
+  reserve(topology: Topology, options: ReserveOptions): Promise<Testbed>;
+}
+
+/** No testbed matches, and why. The harness or the lab is at fault, never the product. */
+export class TestbedUnavailable extends Error {
+  override readonly name = 'TestbedUnavailable';
+}

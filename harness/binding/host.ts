@@ -1,0 +1,41 @@
+import type { Load } from '../model/load.ts';
+import type { PortCounters } from '../model/record.ts';
+
+export interface CollectiveRow {
+  readonly round: number;
+  readonly timeUs: number;
+  readonly busbwBps: number;
+  /** Null when the tool did not check. */
+  readonly wrong: number | null;
+}
+
+export interface ProbeCount {
+  readonly sent: number;
+  readonly received: number;
+}
+
+/** A GPU node. One rank, one NIC. */
+export interface Host {
+  readonly name: string;
+  facts(): Promise<{ readonly model: string; readonly software: string; readonly serial: string; readonly baseMac: string }>;
+  /** GPUs that are throttled now, with the reason in the driver's words; empty when none is. */
+  throttled(): Promise<readonly string[]>;
+  counters(): Promise<{ readonly [K in keyof PortCounters]: bigint | null }>;
+  /** Starts a collective over `ranks` (this host is rank 0) detached; it runs until stopped. */
+  startCollective(load: Load, ranks: readonly string[]): Promise<CollectiveJob>;
+  /** Sends constant-rate UDP to `target` from `sourceTcpPort` (the port picks the ECMP path) until stopped. */
+  startProbe(options: { readonly target: string; readonly sourcePort: number; readonly packetsPerSecond: number }): Promise<ProbeJob>;
+  /** Addresses of the hops that a UDP flow with this source port takes. */
+  path(options: { readonly target: string; readonly sourcePort: number }): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export interface CollectiveJob {
+  /** Rows from `from` (0-based) on that the tool has printed. */
+  rows(from: number): Promise<readonly CollectiveRow[]>;
+  stop(): Promise<void>;
+}
+
+export interface ProbeJob {
+  stop(): Promise<ProbeCount>;
+}

@@ -1,0 +1,46 @@
+import type { Fault } from '../model/fault.ts';
+import type { Load } from '../model/load.ts';
+import type { HealLine } from '../model/record.ts';
+import type { Cleanliness } from '../model/verdict.ts';
+import type { Clock } from './clock.ts';
+
+/** A load that runs by itself, detached, until it is stopped. */
+export interface RunningLoad {
+  /** Rounds finished so far, each already written to the record. */
+  rounds(): Promise<number>;
+  /** Ends the load and writes what is left to write. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/** Probe flows over every span and direction. Stopping them writes one `probe` line per flow. */
+export interface RunningProbes {
+  stop(): Promise<void>;
+}
+
+/** A fault in effect, with the only function that undoes it. */
+export interface InjectedFault {
+  /** Writes one `effect` line per witness: independent evidence that the fault is, or was, real. */
+  witness(): Promise<void>;
+  /** Undoes the fault and reads the device back. Safe to call twice; never throws for a failed read-back, it says so. */
+  heal(): Promise<Omit<HealLine, 'kind' | 'fault'>>;
+}
+
+/**
+ * The concrete things a run plays on. Everything it sees goes to the `record` it was given at reservation, as it happens;
+ * nothing is concluded here.
+ */
+export interface Testbed extends Clock {
+  readonly name: string;
+  /** A driver measures here, so the guarded decision rule is the default. */
+  readonly measured: boolean;
+  /** Why this testbed can not do it, in words; undefined when it can. */
+  refuses(what: Fault | Load): string | undefined;
+  start(load: Load): Promise<RunningLoad>;
+  probe(options: { readonly phase: string; readonly packetsPerSecond: number }): Promise<RunningProbes>;
+  /** Resolves once the fault has been commanded and acknowledged. */
+  inject(fault: Fault, id: string): Promise<InjectedFault>;
+  /** Reads every counter of every device once. */
+  observe(): Promise<void>;
+  /** Gives everything back and says whether it is as it was found. Safe to call twice. */
+  release(): Promise<Pick<Cleanliness, 'dirty'>>;
+}

@@ -1,0 +1,32 @@
+import type { Check } from './check.ts';
+import type { Fault } from './fault.ts';
+import type { Load } from './load.ts';
+import type { Topology } from './topology.ts';
+import type { Duration, Rounds, Share } from './units.ts';
+
+/** A stretch of the run with a name. It states which faults are true; it lasts a time, or an amount of work. */
+export interface Phase {
+  readonly for: Duration | Rounds;
+  readonly faults?: readonly Fault[];
+  /** A work phase ends here at the latest, in testbed time. Default: rounds x roofline x 3 and a budget per fault. */
+  readonly deadline?: Duration;
+}
+
+/** `simple`: a value on the right side of its limit passes. `guarded`: it must be further from it than U (ILAC-G8, w = U). */
+export type DecisionRule = 'simple' | 'guarded';
+
+export interface Plan<PhaseName extends string = string> {
+  readonly why: string;
+  /** How each limit was derived and from which source; shown beside the thresholds. */
+  readonly derivation?: string;
+  readonly topology: Topology;
+  readonly load: Load;
+  readonly phases: Readonly<Record<PhaseName, Phase>>;
+  readonly expect: readonly Check<NoInfer<PhaseName>>[];
+  /** Default: `guarded` wherever a driver measures, `simple` in `sim`. */
+  readonly decision?: DecisionRule;
+  /** The load gate: the offered load before the first fault must be this much of its plan. Default 95 %. */
+  readonly offered?: Share;
+  /** The constant-rate UDP probes; default 20,000 packets/s of 128 B per span and direction in virtual time. */
+  readonly probes?: { readonly packetsPerSecond: number };
+}

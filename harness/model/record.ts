@@ -1,0 +1,209 @@
+import type { Profile } from './check.ts';
+import type { Fault } from './fault.ts';
+import type { DecisionRule, Plan } from './plan.ts';
+import type { Dimension } from './units.ts';
+
+/**
+ * The run record: one JSON object a line, append-only, everything that was seen and nothing that was concluded.
+ * Times are ns since the reservation on the testbed's clock. In `sim` the whole file is the same bytes for the same seed
+ * and version; wall times, host facts and raw commands therefore go to the sidecars (`steps.ndjson`, `host.json`).
+ */
+export type RecordLine =
+  | RunLine
+  | TestbedLine
+  | PhaseLine
+  | FaultLine
+  | EffectLine
+  | HealLine
+  | RoundLine
+  | ProbeLine
+  | FlowLine
+  | CountersLine
+  | EventLine
+  | TruthLine
+  | EndLine;
+
+export interface RunLine {
+  readonly kind: 'run';
+  readonly format: 1;
+  /** Farspan's version. */
+  readonly version: string;
+  readonly scenario: { readonly title: string; readonly file: string; readonly line: number; readonly tags: readonly string[] };
+  readonly world: string;
+  readonly seed: number;
+  /** Packets simulated as one unit; 1 is exact. Null where packets are real. */
+  readonly trainPackets: number | null;
+  /** Options of the world that change the fabric, such as a planted defect. */
+  readonly options: Readonly<Record<string, string>>;
+  readonly plan: Plan;
+  /** The rule in force: the plan's, or the world's default. */
+  readonly decision: DecisionRule;
+  /** The profile in force, whole, so that the run can be judged again without the file. */
+  readonly profile: Profile | null;
+}
+
+export interface TestbedLine {
+  readonly kind: 'testbed';
+  readonly name: string;
+  /** Which device plays which node of the topology. */
+  readonly devices: readonly { readonly node: string; readonly device: string; readonly driver: string; readonly software: string }[];
+}
+
+/** Written when the phase has ended. */
+export interface PhaseLine {
+  readonly kind: 'phase';
+  readonly name: string;
+  readonly beginNs: number;
+  readonly endNs: number;
+  /** `work`: the rounds were done. `time`: it lasted its time. `deadline`: the work was not done in time. */
+  readonly ended: 'work' | 'time' | 'deadline';
+  readonly rounds?: { readonly asked: number; readonly done: number; readonly first: number };
+  readonly deadlineNs?: number;
+}
+
+export interface FaultLine {
+  readonly kind: 'fault';
+  readonly id: string;
+  readonly fault: Fault;
+  readonly injectedNs: number;
+}
+
+/** Independent evidence that a fault was, or was not, in effect. `real` is null when the witness could not tell. */
+export interface EffectLine {
+  readonly kind: 'effect';
+  readonly fault: string;
+  readonly atNs: number;
+  readonly witness: string;
+  readonly seen: string;
+  readonly real: boolean | null;
+}
+
+export interface HealLine {
+  readonly kind: 'heal';
+  readonly fault: string;
+  readonly healedNs: number;
+  /** True only when the device was read back and is as it was found. */
+  readonly verified: boolean;
+  readonly expected: string;
+  readonly observed: string;
+  /** What a person would type to finish the heal; present when not verified. */
+  readonly manual?: string;
+}
+
+/** One operation of the load, on all ranks. */
+export interface RoundLine {
+  readonly kind: 'round';
+  readonly round: number;
+  readonly beginNs: number;
+  readonly endNs: number;
+  /** nccl-tests' busbw, or the goodput of the slowest flow for loads without one; bit/s. */
+  readonly busbwBps: number;
+  /** Results that were checked and wrong; null when the tool did not check. */
+  readonly wrong: number | null;
+  /** Per-flow goodput, bit/s, for loads that have flows of their own (incast, permutation). */
+  readonly flowsBps?: readonly number[];
+}
+
+/** One constant-rate UDP probe flow, counted over one phase. */
+export interface ProbeLine {
+  readonly kind: 'probe';
+  readonly phase: string;
+  readonly span: string;
+  readonly direction: 'a-to-b' | 'b-to-a';
+  readonly source: string;
+  readonly target: string;
+  readonly packetsPerSecond: number;
+  readonly beginNs: number;
+  readonly endNs: number;
+  readonly sent: number;
+  readonly received: number;
+}
+
+/** Goodput of one flow over the window that ends at `atNs`. */
+export interface FlowLine {
+  readonly kind: 'flow';
+  readonly flow: string;
+  readonly atNs: number;
+  readonly windowNs: number;
+  readonly rateBps: number;
+}
+
+/**
+ * Counters since the reservation, never since boot: 64-bit counters then fit a double.
+ * A counter that a device does not have is absent; one that could not be read is null. Missing is never zero.
+ */
+export interface PortCounters {
+  readonly rxBytes?: number | null;
+  readonly txBytes?: number | null;
+  readonly rxPackets?: number | null;
+  readonly txPackets?: number | null;
+  /** Packets dropped for want of buffer or route, either direction. */
+  readonly drops?: number | null;
+  /** Packets that left the lossless queue, and those of them that were marked CE. */
+  readonly queuePackets?: number | null;
+  readonly ecnMarked?: number | null;
+  readonly pfcRx?: number | null;
+  readonly pfcTx?: number | null;
+  /** Time the lossless priority was paused by the far end, ns. */
+  readonly pausedNs?: number | null;
+  /** Peak of the lossless queue since the last reading, B. */
+  readonly queuePeakBytes?: number | null;
+  readonly cnpSent?: number | null;
+  readonly cnpHandled?: number | null;
+  readonly outOfSequence?: number | null;
+  readonly operUp?: boolean | null;
+}
+
+/** One reading of one device. */
+export interface CountersLine {
+  readonly kind: 'counters';
+  readonly atNs: number;
+  readonly node: string;
+  readonly ports: Readonly<Record<string, PortCounters>>;
+}
+
+/** Something a device said by itself: a trap, a link change. */
+export interface EventLine {
+  readonly kind: 'event';
+  readonly atNs: number;
+  readonly node: string;
+  readonly what: string;
+}
+
+/** What the simulator behind an emulated lab knows, to show the harness's own measurement error. Never judged. */
+export interface TruthLine {
+  readonly kind: 'truth';
+  readonly line: RecordLine;
+}
+
+export interface EndLine {
+  readonly kind: 'end';
+  readonly atNs: number;
+  readonly reason: 'complete' | 'not run' | 'error';
+  readonly detail?: string;
+}
+
+/** One command sent to a device and what it answered: bounded, escaped, wall time. Sidecar `steps.ndjson`. */
+export interface Step {
+  readonly at: string;
+  readonly tookMs: number;
+  readonly device: string;
+  readonly protocol: 'ssh' | 'snmp' | 'http';
+  readonly tried: string;
+  readonly answer: string;
+  readonly exitCode?: number | null;
+}
+
+/** A KPI's value over one phase, before any limit: what the judge and the report read. */
+export interface Measurement {
+  readonly kpi: string;
+  readonly dimension: Dimension;
+  readonly samples: readonly number[];
+  /** How many samples there should have been; coverage below 95 % is inconclusive. */
+  readonly expected?: number;
+  /** Measurement uncertainty of the judged value, same unit. Absent when not known. */
+  readonly uncertainty?: number;
+  readonly method: string;
+  /** Why there are no samples, or fewer than expected. */
+  readonly missing?: string;
+}
