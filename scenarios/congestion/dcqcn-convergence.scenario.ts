@@ -1,0 +1,24 @@
+import { ccConvergence, fairness, flowDoubling, goodput, plan, scenario } from '#harness';
+import { oneSite } from '../topologies/one-site.ts';
+
+const rack = oneSite({ leaves: 1, hostsPerLeaf: 9, spines: 0, hosts: '100 Gb/s', uplinks: '100 Gb/s' });
+
+scenario('four flows make room for four more', { tag: ['@congestion', '@dcqcn'] }, plan({
+  why: 'New jobs join while old ones run. Congestion control must hand over bandwidth fast, and leave none unused.',
+  derivation: `BMWG draft calabria-bmwg-ai-fabric-training-bench, congestion control convergence: M flows, M more at T0, time until all
+    2M are within 10 % of their fair share. The draft names no limit; ours is 40 ms. Goodput 85 % of the receiver's line rate.`,
+  catches: 'dcqcn-deaf',
+
+  topology: rack,
+  load: flowDoubling({ flows: 4, join: '20 ms' }),
+
+  phases: {
+    joined: { for: '80 ms' },
+  },
+
+  expect: [
+    ccConvergence.during('joined').atMost('40 ms'),
+    goodput.during('joined').atLeast('85 Gb/s'),
+    fairness.during('joined').atLeast('90 %'),
+  ],
+}));

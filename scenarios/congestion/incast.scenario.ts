@@ -1,0 +1,32 @@
+import { busbw, fairness, incast, loss, plan, scenario } from '#harness';
+import { oneSite } from '../topologies/one-site.ts';
+
+const rack = oneSite({
+  leaves: 1,
+  hostsPerLeaf: 9,
+  spines: 0,
+  hosts: '100 Gb/s',
+  uplinks: '100 Gb/s',
+  settings: { bufferPerSwitch: '4 MB', pfc: { xoff: '128 KB', xon: '96 KB' } },
+});
+
+scenario('an incast of 8 to 1 fills the receiver and drops nothing', { tag: ['@congestion', '@incast', '@tour'] }, plan({
+  why: 'A parameter server or a gather sends everything to one port at once. The port must stay full and the lossless class lossless.',
+  derivation: `Roofline is the receiver's line rate less 78 B of headers per 4096 B (98.04 %). 90 % of it: BMWG draft
+    calabria-bmwg-ai-fabric-training-bench, BusBW >= 90 % of NIC rate. Zero drops: the same draft, 0 ppm. Fairness 90 %: Jain index of
+    eight equal senders, of which none may be starved.`,
+  catches: 'pfc-off',
+
+  topology: rack,
+  load: incast({ bytes: '4 MiB', senders: 8 }),
+
+  phases: {
+    burst: { for: '6 rounds' },
+  },
+
+  expect: [
+    busbw.during('burst').atLeast('90 % of roofline'),
+    loss.during('burst').atMost('0 packets'),
+    fairness.during('burst').atLeast('90 %'),
+  ],
+}));
