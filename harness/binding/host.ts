@@ -31,6 +31,8 @@ export interface Host {
 }
 
 export interface CollectiveJob {
+  /** Process id on the host: a clock service waits for its rows by it. */
+  readonly pid: number;
   /** Rows from `from` (0-based) on that the tool has printed. */
   rows(from: number): Promise<readonly CollectiveRow[]>;
   stop(): Promise<void>;
