@@ -23,8 +23,15 @@ export interface Host {
   counters(): Promise<{ readonly [K in keyof PortCounters]: bigint | null }>;
   /** Starts a collective over `ranks` (this host is rank 0) detached; it runs until stopped. */
   startCollective(load: Load, ranks: readonly string[]): Promise<CollectiveJob>;
-  /** Sends constant-rate UDP to `target` from `sourceTcpPort` (the port picks the ECMP path) until stopped. */
-  startProbe(options: { readonly target: string; readonly sourcePort: number; readonly packetsPerSecond: number }): Promise<ProbeJob>;
+  /** Listens for one probe flow; call it on the target before `startProbe` on the source. */
+  receiveProbe(options: { readonly port: number }): Promise<ProbeReceiver>;
+  /** Sends constant-rate UDP to `target` from `sourcePort` (the port picks the ECMP path) until stopped. */
+  startProbe(options: {
+    readonly target: string;
+    readonly sourcePort: number;
+    readonly packetsPerSecond: number;
+    readonly receiver: ProbeReceiver;
+  }): Promise<ProbeJob>;
   /** Addresses of the hops that a UDP flow with this source port takes. */
   path(options: { readonly target: string; readonly sourcePort: number }): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -38,6 +45,16 @@ export interface CollectiveJob {
   stop(): Promise<void>;
 }
 
+/** The far end of a probe flow. */
+export interface ProbeReceiver {
+  readonly port: number;
+  /** Packets that arrived; resolves once the sender has stopped. Bounded: rejects when it never hears the end. */
+  received(): Promise<number>;
+  /** Ends it whether or not a sender ever came. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
 export interface ProbeJob {
+  /** Stops the sender, then asks the receiver. */
   stop(): Promise<ProbeCount>;
 }

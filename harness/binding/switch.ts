@@ -30,6 +30,8 @@ export interface Switch {
   ports(): Promise<ReadonlyMap<string, PortStatus>>;
   /** Every counter this device has for the given ports, since boot, exact. */
   counters(ports: readonly string[]): Promise<ReadonlyMap<string, RawPortCounters>>;
+  /** The few counters that one SNMP request per switch brings: for samples within a phase. Absent: the device has no SNMP. */
+  sample?(ports: readonly string[]): Promise<ReadonlyMap<string, RawPortCounters>>;
   lldp(): Promise<readonly LldpNeighbor[]>;
   bgp(): Promise<readonly BgpNeighbor[]>;
   /** ns since boot on the device's own clock; a smaller value than before means it rebooted. */
