@@ -181,6 +181,8 @@ export interface EndLine {
   readonly atNs: number;
   readonly reason: 'complete' | 'not run' | 'error';
   readonly detail?: string;
+  /** What the testbed said it could not restore when it was given back, beyond the heal lines; absent when nothing. */
+  readonly dirty?: readonly string[];
 }
 
 /** One command sent to a device and what it answered: bounded, escaped, wall time. Sidecar `steps.ndjson`. */
@@ -206,4 +208,9 @@ export interface Measurement {
   readonly method: string;
   /** Why there are no samples, or fewer than expected. */
   readonly missing?: string;
+  /**
+   * There is no sample because what is measured had not happened when the phase ended: it takes longer than this.
+   * Product evidence, unlike a reading that is missing: a limit below it is failed.
+   */
+  readonly exceeds?: number;
 }

@@ -1,0 +1,21 @@
+import type { Load, LoadKind } from '../model/load.ts';
+import { allReduceRules } from './all-reduce.ts';
+import { allToAllRules } from './all-to-all.ts';
+import { flowDoublingRules } from './flow-doubling.ts';
+import type { LoadRules } from './flow.ts';
+import { incastRules } from './incast.ts';
+import { permutationRules } from './permutation.ts';
+
+const RULES: { readonly [K in LoadKind]: LoadRules<Extract<Load, { kind: K }>> } = {
+  'all-reduce': allReduceRules,
+  'all-to-all': allToAllRules,
+  incast: incastRules,
+  permutation: permutationRules,
+  'flow-doubling': flowDoublingRules,
+};
+
+/** The rules of this load's kind. */
+export function rulesOf<L extends Load>(load: L): LoadRules<L> {
+  // The table maps each kind to the rules of that kind; the compiler can not follow the index.
+  return RULES[load.kind] as unknown as LoadRules<L>;
+}
