@@ -1,0 +1,49 @@
+import { rulesOf } from '../loads/load-rules.ts';
+import { bestRoundNs, goodputRoofline, hasRounds } from '../loads/roofline.ts';
+import { standing } from '../loads/standing.ts';
+import type { Plan } from '../model/plan.ts';
+import { magnitude } from '../model/units.ts';
+import { isWork } from './check-plan.ts';
+
+/** As `conduct` asks for when the plan does not say. */
+const PROBES_PER_SECOND = 20_000;
+
+/**
+ * What a plan costs to simulate, in packet-hops: every packet counts once per cable that it crosses, on the shortest path.
+ * Data packets are full (the declared MTU), and each is answered by one ACK that crosses as many cables, so data counts twice.
+ * Probe packets are not answered. Phases are taken to last as long as the roofline allows; stalls and retransmissions are not foreseen.
+ * Computed from the plan alone; packet trains divide it by their length.
+ */
+export function cost(plan: Plan): number {
+  const whole = standing(plan.topology, []);
+  const flows = rulesOf(plan.load).flows(plan.load, plan.topology);
+  const mtu = magnitude(plan.topology.settings.roce.mtu);
+  const packetsPerSecond = plan.probes?.packetsPerSecond ?? PROBES_PER_SECOND;
+  const probeHops = Object.values(plan.topology.spans).reduce((sum, span) => sum + 2 * acrossHops(span.ends), 0);
+
+  function acrossHops(ends: readonly [{ readonly node: string }, { readonly node: string }]): number {
+    const sites = ends.map(end => plan.topology.switches.find(node => node.name === end.node)?.site);
+    const [a, b] = sites.map(site => plan.topology.hosts.find(host => host.site === site)?.name);
+    return (a !== undefined && b !== undefined && whole.hops(a, b)) || 0;
+  }
+
+  const hopsOf = (source: string, target: string): number => whole.hops(source, target) ?? 0;
+  const roundHops = hasRounds(plan.load)
+    ? flows.reduce((sum, { source, target, bytes }) => sum + 2 * Math.ceil(bytes / mtu) * hopsOf(source, target), 0)
+    : 0;
+  const meanHops =
+    flows.reduce((sum, { source, target }) => sum + hopsOf(source, target), 0) / Math.max(1, flows.length);
+
+  return Math.round(
+    Object.values(plan.phases).reduce((sum, phase) => {
+      const faults = phase.faults ?? [];
+      const roundNs = bestRoundNs(plan.load, plan.topology, faults) ?? bestRoundNs(plan.load, plan.topology);
+      const rateBps =
+        goodputRoofline(plan.load, plan.topology, faults) ?? goodputRoofline(plan.load, plan.topology) ?? 0;
+      const lastsNs = isWork(phase) ? magnitude(phase.for) * (roundNs ?? 0) : magnitude(phase.for);
+      const rounds = isWork(phase) ? magnitude(phase.for) : lastsNs / (roundNs ?? Number.POSITIVE_INFINITY);
+      const data = hasRounds(plan.load) ? rounds * roundHops : (2 * ((rateBps / 8e9) * lastsNs) * meanHops) / mtu;
+      return sum + data + (lastsNs / 1e9) * packetsPerSecond * probeHops;
+    }, 0),
+  );
+}
