@@ -1,0 +1,24 @@
+/** How the worker tells the reporter what it did; both sides import this. Playwright carries annotations between processes. */
+export const ANNOTATION = {
+  /** The folder of a run, absolute. */
+  run: 'farspan-run',
+  /** Which kind of trouble an error was, see `Trouble`. */
+  trouble: 'farspan-trouble',
+  /** What an imperative scenario could not restore. */
+  dirty: 'farspan-dirty',
+  /** A plan as JSON, when nothing is to be run (`farspan plan`). */
+  plan: 'farspan-plan',
+} as const;
+
+/** Whose turn it is after an error: the user's (usage), the queue's (lease), the disk's (evidence) or the lab's. */
+export type Trouble = 'usage' | 'lease' | 'evidence' | 'lab';
+
+const USAGE: ReadonlySet<string> = new Set(['InventoryError', 'PlanError', 'ProfileError', 'UsageError', 'UnknownOption']);
+
+/** By the error's class: its name as thrown, or the class it was made from. */
+export function troubleOf(error: Error): Trouble {
+  const names = [error.name, error.constructor.name];
+  if (names.includes('EvidenceError')) return 'evidence';
+  if (names.includes('LeaseRefused')) return 'lease';
+  return names.some(name => USAGE.has(name)) ? 'usage' : 'lab';
+}

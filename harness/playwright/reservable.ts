@@ -1,0 +1,93 @@
+import { appendFileSync } from 'node:fs';
+import type { Binding } from '../binding/binding.ts';
+import type { InjectedFault, Testbed } from '../binding/testbed.ts';
+import type { Topology } from '../model/topology.ts';
+
+export interface ReservableOptions {
+  /** Files that the lines of the record and the raw commands are appended to. */
+  readonly record: string;
+  readonly steps: string;
+}
+
+export interface Reservable {
+  reserve(
+    world: Binding,
+    topology: Topology,
+    options: { readonly seed: number; readonly options: Readonly<Record<string, string>>; readonly signal: AbortSignal },
+  ): Promise<Testbed>;
+  /** To be done after everything was given back; in reverse order. */
+  atEnd(act: () => Promise<void>): void;
+  /** Heals, stops and gives back everything that is still held; one failure never blocks the others. */
+  end(): Promise<{ readonly dirty: readonly string[]; readonly errors: readonly Error[]; readonly files: readonly string[] }>;
+}
+
+/** Testbeds for scenarios without a plan: whatever the body starts or injects is undone at the end, in reverse order. */
+export function reservable({ record, steps }: ReservableOptions): Reservable {
+  const undo: (() => Promise<void>)[] = [];
+  const dirty: string[] = [];
+  const errors: Error[] = [];
+  const files = new Set<string>();
+  const append = (file: string, line: object): void => {
+    files.add(file);
+    appendFileSync(file, `${JSON.stringify(line)}\n`);
+  };
+
+  const watched = (testbed: Testbed): Testbed => ({
+    name: testbed.name,
+    measured: testbed.measured,
+    refuses: what => testbed.refuses(what),
+    now: () => testbed.now(),
+    elapse: until => testbed.elapse(until),
+    observe: () => testbed.observe(),
+    release: () => testbed.release(),
+    async start(load) {
+      const running = await testbed.start(load);
+      undo.push(() => running.stop());
+      return running;
+    },
+    async probe(options) {
+      const probes = await testbed.probe(options);
+      let running = true;
+      const stop = async (): Promise<void> => {
+        if (!running) return;
+        running = false;
+        await probes.stop();
+      };
+      undo.push(stop);
+      return { stop };
+    },
+    async inject(fault, id) {
+      const injected = await testbed.inject(fault, id);
+      append(record, { kind: 'fault', id, fault, injectedNs: await testbed.now() });
+      let healing: ReturnType<InjectedFault['heal']> | undefined;
+      const heal = async (): ReturnType<InjectedFault['heal']> => {
+        const healed = await injected.heal();
+        append(record, { kind: 'heal', fault: id, ...healed });
+        if (!healed.verified) dirty.push(`${id}: expected ${healed.expected}, found ${healed.observed}${healed.manual ? `; by hand: ${healed.manual}` : ''}`);
+        return healed;
+      };
+      const once = (): ReturnType<InjectedFault['heal']> => (healing ??= heal());
+      undo.push(async () => void (await once()));
+      return { witness: () => injected.witness(), heal: once };
+    },
+  });
+
+  return {
+    async reserve(world, topology, options) {
+      const testbed = await world.reserve(topology, { ...options, record: line => append(record, line), step: line => append(steps, line) });
+      undo.push(async () => void dirty.push(...(await testbed.release()).dirty));
+      return watched(testbed);
+    },
+    atEnd: act => void undo.push(act),
+    async end() {
+      for (const act of undo.splice(0).toReversed()) {
+        try {
+          await act();
+        } catch (error) {
+          errors.push(error instanceof Error ? error : new Error(String(error)));
+        }
+      }
+      return { dirty, errors, files: [...files] };
+    },
+  };
+}

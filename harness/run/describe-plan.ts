@@ -1,0 +1,46 @@
+import type { Fault } from '../model/fault.ts';
+import type { Plan } from '../model/plan.ts';
+import type { Topology } from '../model/topology.ts';
+import { isWork, targetOf } from './check-plan.ts';
+import { cost } from './cost.ts';
+import { phaseDeadlineNs } from './deadline.ts';
+
+export interface PhaseDescription {
+  readonly name: string;
+  readonly for: string;
+  /** Of a work phase, ns of testbed time; null for a time phase. */
+  readonly deadlineNs: number | null;
+  readonly faults: readonly { readonly fault: Fault; readonly on: string }[];
+}
+
+/** What a plan would do, as data, without any testbed. */
+export interface PlanDescription {
+  readonly title: string;
+  readonly file: string;
+  readonly line: number;
+  readonly tags: readonly string[];
+  readonly why: string;
+  readonly topology: Topology;
+  readonly load: string;
+  readonly phases: readonly PhaseDescription[];
+  readonly expectations: number;
+  /** Packet-hops, before packet trains. */
+  readonly cost: number;
+}
+
+export function describePlan(plan: Plan, scenario: Pick<PlanDescription, 'title' | 'file' | 'line' | 'tags'>): PlanDescription {
+  return {
+    ...scenario,
+    why: plan.why,
+    topology: plan.topology,
+    load: Object.values(plan.load).join(' '),
+    phases: Object.entries(plan.phases).map(([name, phase]) => ({
+      name,
+      for: phase.for,
+      deadlineNs: isWork(phase) ? phaseDeadlineNs(plan, name) : null,
+      faults: (phase.faults ?? []).map(fault => ({ fault, on: targetOf(fault) })),
+    })),
+    expectations: plan.expect.length,
+    cost: cost(plan),
+  };
+}

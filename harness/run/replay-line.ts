@@ -1,0 +1,33 @@
+export interface ReplayOptions {
+  readonly world: string;
+  readonly seed: number;
+  readonly title: string;
+  readonly trainPackets: number | null;
+  /** Options of the world as the user gave them. */
+  readonly options: Readonly<Record<string, string>>;
+  /** As the user would name it; absent for the default one. */
+  readonly profileFile?: string;
+}
+
+/** The title as a regular expression that matches it and little else: `-g` takes one. */
+const asPattern = (title: string): string => title.replaceAll(/[*+?^${}()|[\]\\/]/g, String.raw`\$&`);
+
+/** A word for a POSIX shell; bare when it can be. */
+export function shellWord(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  return /["$`\\!]/.test(word) ? `'${word.replaceAll("'", String.raw`'\''`)}'` : `"${word}"`;
+}
+
+/** The one line that plays a run again: `npx farspan run --world sim --seed 7 -g "title"`. */
+export function replayLine({ world, seed, title, trainPackets, options, profileFile }: ReplayOptions): string {
+  const flags = Object.entries(options).flatMap(([name, value]) =>
+    name === 'defect' || name === 'inventory' ? [`--${name}`, value] : ['--option', `${name}=${value}`],
+  );
+  const words = [
+    ...['npx', 'farspan', 'run', '--world', world, '--seed', String(seed)],
+    ...(trainPackets === null ? [] : ['--train', String(trainPackets)]),
+    ...flags,
+    ...(profileFile === undefined ? [] : ['--profile', profileFile]),
+  ].map(shellWord);
+  return [...words, "-g", shellWord(asPattern(title))].join(" ");
+}

@@ -1,0 +1,227 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import type { RecordLine, Step } from '../model/record.ts';
+import type { RunVerdict } from '../model/verdict.ts';
+
+/** Evidence could not be written or read. Never the product's fault, and not the lab's. */
+export class EvidenceError extends Error {
+  override readonly name = 'EvidenceError';
+}
+
+/** Facts about where and when a run was made. They differ between two runs of one seed, so they stay out of the record. */
+export interface HostFacts {
+  readonly begun: string;
+  readonly ended: string | null;
+  readonly tookMs: number | null;
+  readonly node: string;
+  readonly platform: string;
+  readonly cpus: number;
+  /** Commit of the scenarios, with `+changes` when the tree was not clean; null outside a repository. */
+  readonly commit: string | null;
+}
+
+export interface RunFolderOptions {
+  /** Folder of all runs; made when it is not there. */
+  readonly root: string;
+  readonly at: Date;
+  readonly title: string;
+  readonly world: string;
+  readonly seed: number;
+}
+
+export const RUN_FILES = {
+  record: 'record.ndjson',
+  steps: 'steps.ndjson',
+  host: 'host.json',
+  verdict: 'verdict.json',
+} as const;
+
+/** At these lines the record is forced to the disk: what was injected and healed must outlive a power cut. */
+const SYNC_AFTER: ReadonlySet<RecordLine['kind']> = new Set(['run', 'phase', 'fault', 'heal', 'end']);
+
+/**
+ * The folder of one run: `<UTC stamp>-<slug>-<world>-s<seed>`.
+ *
+ * `record.ndjson` is append-only; every line is handed to the operating system at once (a killed process loses none) and
+ * forced to disk at phases, faults and heals. `steps.ndjson` holds the raw commands with wall times, `host.json` the host,
+ * `verdict.json` what was concluded (it may be judged again).
+ */
+export class RunFolder {
+  readonly path: string;
+  readonly #record: number;
+  readonly #steps: number;
+  #open = true;
+
+  /** @throws EvidenceError when the folder can not be made */
+  constructor(options: RunFolderOptions) {
+    this.path = makeFolder(options);
+    this.#record = attempt('open', this.file('record'), () => openSync(this.file('record'), 'ax'));
+    this.#steps = attempt('open', this.file('steps'), () => openSync(this.file('steps'), 'ax'));
+  }
+
+  file(name: keyof typeof RUN_FILES): string {
+    return path.join(this.path, RUN_FILES[name]);
+  }
+
+  /** @throws EvidenceError when the disk does not take it */
+  record(line: RecordLine): void {
+    this.#append(this.#record, 'record', line);
+    if (SYNC_AFTER.has(line.kind)) attempt('sync', this.file('record'), () => fsyncSync(this.#record));
+  }
+
+  /** @throws EvidenceError when the disk does not take it */
+  step(step: Step): void {
+    this.#append(this.#steps, 'steps', step);
+  }
+
+  #append(descriptor: number, name: keyof typeof RUN_FILES, line: RecordLine | Step): void {
+    if (!this.#open) throw new EvidenceError(`${this.file(name)}: a line came after the run had ended.`);
+    attempt('append', this.file(name), () => writeFully(descriptor, `${JSON.stringify(line)}\n`));
+  }
+
+  host(facts: HostFacts): void {
+    writeJson(this.file('host'), facts);
+  }
+
+  verdict(verdict: RunVerdict): void {
+    writeVerdict(this.path, verdict);
+  }
+
+  /** Safe to call twice. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const [name, descriptor] of [['record', this.#record], ['steps', this.#steps]] as const) {
+      attempt('close', this.file(name), () => {
+        fsyncSync(descriptor);
+        closeSync(descriptor);
+      });
+    }
+  }
+}
+
+/** The verdict beside its record; replaces an older one in one step. @throws EvidenceError */
+export const writeVerdict = (folder: string, verdict: RunVerdict): void => writeJson(path.join(folder, RUN_FILES.verdict), verdict);
+
+/** What a file of lines holds, and why its end was left out, when it was. */
+export interface ReadLines<T> {
+  readonly lines: readonly T[];
+  readonly truncated?: string;
+}
+
+/**
+ * Reads the record of a run. A line that was cut off when the run was killed ends the reading: the valid prefix is returned
+ * and `truncated` says so.
+ *
+ * @throws EvidenceError when there is no record, it is of another format, or it does not begin with its run line
+ */
+export function readRecord(folder: string): ReadLines<RecordLine> {
+  const file = path.join(folder, RUN_FILES.record);
+  const read = readNdjson<RecordLine>(file);
+  const [first] = read.lines;
+  if (first === undefined) throw new EvidenceError(`${file} holds no line${read.truncated ? `: ${read.truncated}` : ''}.`);
+  if (first.kind !== 'run') throw new EvidenceError(`${file} begins with a ${first.kind} line, not with its run line.`);
+  if (first.format !== 1) throw new EvidenceError(`${file} has format ${String(first.format)}; this Farspan reads format 1.`);
+  return read;
+}
+
+/** The raw commands of a run; empty when it had none. @throws EvidenceError when they can not be read */
+export const readSteps = (folder: string): ReadLines<Step> => readNdjson<Step>(path.join(folder, RUN_FILES.steps));
+
+/** Undefined when the run was killed before its verdict. @throws EvidenceError when it can not be read */
+export const readVerdict = (folder: string): RunVerdict | undefined => readJson<RunVerdict>(path.join(folder, RUN_FILES.verdict));
+
+/** Undefined when it was never written. @throws EvidenceError when it can not be read */
+export const readHost = (folder: string): HostFacts | undefined => readJson<HostFacts>(path.join(folder, RUN_FILES.host));
+
+function readNdjson<T>(file: string): ReadLines<T> {
+  const text = attempt('read', file, () => readFileSync(file, 'utf8'));
+  const lines: T[] = [];
+  for (let begin = 0; begin < text.length; ) {
+    const end = text.indexOf('\n', begin);
+    const line = end < 0 ? undefined : parseObject<T>(text.slice(begin, end));
+    if (line === undefined) {
+      const how = end < 0 ? 'was cut off' : 'is no JSON object';
+      return { lines, truncated: `line ${lines.length + 1} ${how}; ${lines.length} lines before it were read` };
+    }
+    lines.push(line);
+    begin = end + 1;
+  }
+  return { lines };
+}
+
+function parseObject<T>(text: string): T | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readJson<T>(file: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new EvidenceError(`${file}: read failed: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function writeJson(file: string, value: unknown): void {
+  attempt('write', file, () => {
+    const draft = `${file}.${process.pid}.tmp`;
+    const descriptor = openSync(draft, 'w');
+    try {
+      writeFully(descriptor, `${JSON.stringify(value, undefined, 2)}\n`);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(draft, file);
+  });
+}
+
+/** A write may take only a part of what it is given. */
+function writeFully(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text, 'utf8');
+  for (let offset = 0; offset < bytes.length; ) offset += writeSync(descriptor, bytes, offset);
+}
+
+function attempt<T>(verb: string, file: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof EvidenceError) throw error;
+    throw new EvidenceError(`${file}: ${verb} failed: ${(error as Error).message}\n  Is the disk full, or the folder read-only?`, { cause: error });
+  }
+}
+
+const LONGEST_SLUG = 60;
+
+/** A title as part of a folder name: lower case, letters, digits and single hyphens. */
+export const slug = (title: string): string =>
+  title
+    .normalize('NFKD')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .slice(0, LONGEST_SLUG)
+    .replaceAll(/^-|-$/g, '') || 'untitled';
+
+/** Two runs within one second get folders of their own. */
+function makeFolder({ root, at, title, world, seed }: RunFolderOptions): string {
+  const stamp = at.toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const name = `${stamp}-${slug(title)}-${slug(world)}-s${seed}`;
+  return attempt('make', path.join(root, name), () => {
+    mkdirSync(root, { recursive: true });
+    for (let copy = 1; ; copy++) {
+      const folder = path.join(root, copy === 1 ? name : `${name}-${copy}`);
+      try {
+        mkdirSync(folder);
+        return folder;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || copy >= 1000) throw error;
+      }
+    }
+  });
+}
