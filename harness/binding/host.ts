@@ -32,8 +32,8 @@ export interface Host {
     readonly packetsPerSecond: number;
     readonly receiver: ProbeReceiver;
   }): Promise<ProbeJob>;
-  /** Addresses of the hops that a UDP flow with this source port takes. */
-  path(options: { readonly target: string; readonly sourcePort: number }): Promise<readonly string[]>;
+  /** Addresses of the hops that a UDP flow with these ports takes. */
+  path(options: { readonly target: string; readonly sourcePort: number; readonly targetPort: number }): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
