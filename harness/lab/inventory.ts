@@ -61,10 +61,10 @@ const sshCredential = z.strictObject({
 const snmpV3Credential = z.strictObject({
   kind: z.literal('snmp-v3'),
   user: z.string().min(1),
-  auth: z.enum(['md5', 'sha', 'sha224', 'sha256', 'sha384', 'sha512']),
+  auth: z.enum(['sha', 'sha224', 'sha256', 'sha384', 'sha512']),
   authKeyFile: path.optional(),
   authKeyEnv: environment.optional(),
-  privacy: z.enum(['des', 'aes', 'aes256b', 'aes256r']),
+  privacy: z.enum(['aes', 'aes128', 'aes256b', 'aes256r']),
   privacyKeyFile: path.optional(),
   privacyKeyEnv: environment.optional(),
 });

@@ -19,6 +19,8 @@ export interface SpanPlace {
 export interface Solution {
   readonly devices: ReadonlyMap<string, string>;
   readonly spans: ReadonlyMap<string, SpanPlace>;
+  /** Nodes that are switches. */
+  readonly switches: ReadonlySet<string>;
   /** @throws RangeError for a port that no cable of the topology has */
   port(ref: PortRef): DevicePort;
   /** Ports of a node that the topology uses: its own name and the device's. */
@@ -324,6 +326,7 @@ export function solve(topology: Topology, inventory: Inventory): Solution {
   return {
     devices: attempt.devices,
     spans,
+    switches: new Set(topology.switches.map(({ name }) => name)),
     port({ node, port }) {
       const found = ports.get(node)?.get(port);
       if (!found) throw new RangeError(`${topology.name} has no cable at ${node} ${port}.`);

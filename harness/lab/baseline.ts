@@ -1,0 +1,115 @@
+import { TestbedUnavailable } from '../binding/binding.ts';
+import type { ShaperState } from '../binding/span-shaper.ts';
+import type { PortRef } from '../model/topology.ts';
+import { print } from '../model/units.ts';
+import type { Way } from './describe-fault.ts';
+import { wayAt, waysOf } from './describe-fault.ts';
+import { deviceOf, type OpenLab, switchOf } from './open-lab.ts';
+
+/** Delays closer than this are equal: `tc` prints netem's delay to about six significant digits. */
+const SAME_DELAY = 1e-4;
+const SAME_LOSS = 1e-4;
+
+/** Everything a fault may change, as it was found at the reservation. Captured before the first write and never again. */
+export interface Baseline {
+  shaper(span: string, way: Way): ShaperState;
+  adminUp(ref: PortRef): boolean;
+}
+
+/** One direction of a span, in the topology's sense of direction. */
+export function shaperAt(lab: OpenLab, span: string): { read(way: Way): Promise<ShaperState>; box(way: Way): Way } {
+  const shaper = lab.shapers.get(span);
+  const place = lab.solution.spans.get(span);
+  if (!shaper || !place) throw new RangeError(`No shaper plays span ${span}.`);
+  const box = (way: Way): Way => wayAt(way, place.reversed);
+  return { box, read: way => shaper.read(box(way)) };
+}
+
+export const shaperWords = ({ light, delayNs, loss }: Pick<ShaperState, 'light' | 'delayNs' | 'loss'>): string =>
+  `light ${light ? 'on' : 'off'}, delay ${print(delayNs, 'duration')}, loss ${print(loss, 'share')}`;
+
+export const sameShaper = (a: ShaperState, b: ShaperState): boolean =>
+  a.light === b.light && Math.abs(a.delayNs - b.delayNs) <= SAME_DELAY * Math.max(a.delayNs, b.delayNs) && Math.abs(a.loss - b.loss) <= SAME_LOSS;
+
+/**
+ * Reads every shaper and the administrative state of every port that the topology uses.
+ *
+ * @throws TestbedUnavailable when the lab is not whole: a dark span, a span that loses everything, or a port that is shut
+ */
+export async function captureBaseline(lab: OpenLab): Promise<Baseline> {
+  const shapers = new Map<string, ShaperState>();
+  const admin = new Map<string, boolean>();
+  await Promise.all([
+    ...[...lab.shapers.keys()].flatMap(span =>
+      waysOf('both').map(async way => {
+        const state = await shaperAt(lab, span).read(way);
+        const device = lab.solution.spans.get(span)?.device ?? span;
+        if (!state.light || state.loss >= 1) {
+          throw new TestbedUnavailable(
+            `Span ${span} ${way} passes nothing (${device}: ${shaperWords(state)}). An earlier run may have left it so; put it right and run again.`,
+          );
+        }
+        shapers.set(`${span} ${way}`, state);
+      }),
+    ),
+    ...[...lab.switches].map(async ([node, device]) => {
+      const ports = await device.ports();
+      for (const { name, port } of lab.solution.portsOf(node)) {
+        const status = ports.get(port);
+        if (!status) {
+          throw new TestbedUnavailable(`${deviceOf(lab, node)} has no port ${port}, which ${lab.inventory.file} cables. It has: ${[...ports.keys()].slice(0, 20).join(', ')}.`);
+        }
+        if (!status.adminUp) {
+          throw new TestbedUnavailable(`${deviceOf(lab, node)} port ${port} is shut. An earlier run may have left it so: sudo config interface startup ${port}`);
+        }
+        admin.set(`${node} ${name}`, status.adminUp);
+      }
+    }),
+  ]);
+  const found = <T>(map: ReadonlyMap<string, T>, key: string): T => {
+    const value = map.get(key);
+    if (value === undefined) throw new RangeError(`No baseline of ${key}.`);
+    return value;
+  };
+  return {
+    shaper: (span, way) => found(shapers, `${span} ${way}`),
+    adminUp: ({ node, port }) => found(admin, `${node} ${port}`),
+  };
+}
+
+/** What differs from the baseline now, one line each with the command that puts it right. What can not be read counts as different. */
+export async function leftovers(lab: OpenLab, baseline: Baseline): Promise<readonly string[]> {
+  const failed = (what: string, error: unknown): string => `${what} could not be read: ${(error as Error).message.split('\n')[0]}`;
+  const shapers = [...lab.shapers.keys()].flatMap(span =>
+    waysOf('both').map(async way => {
+      const { read, box } = shaperAt(lab, span);
+      const device = lab.solution.spans.get(span)?.device ?? span;
+      try {
+        const [was, is] = [baseline.shaper(span, way), await read(way)];
+        if (sameShaper(was, is)) return [];
+        const dev = box(way) === 'a-to-b' ? 'eth2' : 'eth1';
+        const light = was.light === is.light ? [] : [`ip link set dev ${dev} ${was.light ? 'up' : 'down'}`];
+        const netem = sameShaper({ ...was, light: is.light }, is) ? [] : [`put back with tc: ${was.raw}`];
+        return [`${device} (span ${span} ${way}): found ${shaperWords(was)}; left ${shaperWords(is)}. On ${device}: ${[...light, ...netem].join('; ')}`];
+      } catch (error) {
+        return [failed(`${device} (span ${span} ${way})`, error)];
+      }
+    }),
+  );
+  const ports = [...lab.switches.keys()].map(async node => {
+    const device = deviceOf(lab, node);
+    try {
+      const now = await switchOf(lab, node).ports();
+      return lab.solution.portsOf(node).flatMap(({ name, port }) => {
+        const was = baseline.adminUp({ node, port: name });
+        const is = now.get(port)?.adminUp;
+        if (is === was) return [];
+        const word = (up: boolean | undefined): string => (up === undefined ? 'missing' : up ? 'up' : 'shut');
+        return [`${device} port ${port}: found ${word(was)}; left ${word(is)}. On ${device}: sudo config interface ${was ? 'startup' : 'shutdown'} ${port}`];
+      });
+    } catch (error) {
+      return [failed(device, error)];
+    }
+  });
+  return (await Promise.all([...shapers, ...ports])).flat();
+}

@@ -1,0 +1,81 @@
+import type { Fault } from '../model/fault.ts';
+import type { PortRef } from '../model/topology.ts';
+import { magnitude } from '../model/units.ts';
+import type { DevicePort, Solution } from './solver.ts';
+
+/** What one device is told for a fault, and how a person would undo it by hand. */
+export interface DeviceAction {
+  readonly device: string;
+  readonly commands: readonly string[];
+  readonly undo: readonly string[];
+  /** What is read afterwards to see that the undo worked. */
+  readonly readBack: readonly string[];
+}
+
+export type Way = 'a-to-b' | 'b-to-a';
+
+/** Both directions, or the one. */
+export const waysOf = (direction: 'both' | Way): readonly Way[] => (direction === 'both' ? ['a-to-b', 'b-to-a'] : [direction]);
+
+/** The direction as the shaper counts it: an inventory may write a span's ends the other way round. */
+export const wayAt = (way: Way, reversed: boolean): Way => (reversed ? (way === 'a-to-b' ? 'b-to-a' : 'a-to-b') : way);
+
+/** A span box shapes on egress: `eth2` leads to the second end, `eth1` to the first (`docs/emulated-lab.md`). */
+const egress = (way: Way): string => (way === 'a-to-b' ? 'eth2' : 'eth1');
+
+/** The netem that a fibre of this length needs when nothing is broken: its delay, no loss. */
+const setNetem = (way: Way, options: { readonly delayNs: number | undefined; readonly loss: number }): string =>
+  `tc qdisc replace dev ${egress(way)} root netem limit N delay ${options.delayNs === undefined ? 'D' : `${options.delayNs / 1000}us`}${options.loss > 0 ? ` loss ${options.loss * 100}%` : ''}`;
+
+/**
+ * The commands of a fault, device by device, as `farspan plan` prints them and as a person would type them; nothing is sent.
+ * `delayNs` is what the shaper holds now, where that is known; `N` is the queue limit that the box has.
+ */
+export function describeFault(
+  fault: Fault,
+  solution: Solution,
+  options: { readonly delayNs?: (span: string, way: Way) => number | undefined } = {},
+): readonly DeviceAction[] {
+  if (fault.kind === 'span-cut' || fault.kind === 'span-flap') {
+    const place = solution.spans.get(fault.span.name);
+    if (!place) return [];
+    const ways = fault.kind === 'span-cut' ? waysOf(fault.direction) : waysOf('both');
+    const boxWays = ways.map(way => ({ way, box: wayAt(way, place.reversed) }));
+    const dark = boxWays.map(({ box }) => `ip link set dev ${egress(box)} down`);
+    const lit = boxWays.map(({ box }) => `ip link set dev ${egress(box)} up`);
+    const netem = (loss: number): string[] => boxWays.map(({ way, box }) => setNetem(box, { delayNs: options.delayNs?.(fault.span.name, way), loss }));
+    const lost = fault.light === 'lost';
+    const [down, up] = lost ? [dark, lit] : [netem(1), netem(0)];
+    const readBack = boxWays.map(({ box }) => (lost ? `ip -j -s link show dev ${egress(box)}` : `tc -j -s qdisc show dev ${egress(box)}`));
+    if (fault.kind === 'span-cut') return [{ device: place.device, commands: down, undo: up, readBack }];
+    const seconds = (ns: number): string => String(ns / 1e9);
+    const downNs = magnitude(fault.down);
+    const loop = `setsid nohup sh -c 'while :; do ${down.join('; ')}; sleep ${seconds(downNs)}; ${up.join('; ')}; sleep ${seconds(magnitude(fault.every) - downNs)}; done' > /dev/null 2>&1 < /dev/null & echo $!`;
+    return [{ device: place.device, commands: [loop], undo: ['kill PID', ...up], readBack }];
+  }
+  if (fault.kind === 'link-down') {
+    const { device, port } = steeredEnd(fault.link.ends, solution);
+    return [
+      {
+        device,
+        commands: [`sudo config interface shutdown ${port}`],
+        undo: [`sudo config interface startup ${port}`],
+        readBack: ['show interfaces status'],
+      },
+    ];
+  }
+  const device = solution.devices.get(fault.switch.name) ?? fault.switch.name;
+  return [{ device, commands: ['sudo reboot'], undo: [], readBack: ['cat /proc/uptime'] }];
+}
+
+/** The end of a link that is steered: the first that a switch holds. */
+export function steeredEnd(ends: readonly [PortRef, PortRef], solution: Solution): DevicePort & { readonly ref: PortRef } {
+  const ref = ends.find(({ node }) => solution.switches.has(node)) ?? ends[0];
+  return { ...solution.port(ref), ref };
+}
+
+/** The undo of a fault as lines that a person can type: `span-north: ip link set dev eth2 up`. */
+export function manualUndo(fault: Fault, solution: Solution, options: Parameters<typeof describeFault>[2] = {}): string {
+  const actions = describeFault(fault, solution, options).flatMap(({ device, undo }) => undo.map(command => `on ${device}: ${command}`));
+  return actions.join('; ') || `see that ${fault.kind === 'switch-reboot' ? (solution.devices.get(fault.switch.name) ?? fault.switch.name) : 'the device'} comes back; power it on`;
+}

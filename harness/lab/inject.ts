@@ -1,0 +1,308 @@
+import type { InjectedFault } from '../binding/testbed.ts';
+import type { Fault } from '../model/fault.ts';
+import type { EffectLine } from '../model/record.ts';
+import type { PortRef } from '../model/topology.ts';
+import { magnitude, print } from '../model/units.ts';
+import { type Baseline, sameShaper, shaperAt, shaperWords } from './baseline.ts';
+import { manualUndo, steeredEnd, type Way, waysOf } from './describe-fault.ts';
+import { nowOf, type OpenLab, switchOf } from './open-lab.ts';
+
+/** An undo that failed is tried this often in all. Every undo here is idempotent. */
+const UNDO_TRIES = 3;
+
+/** Longest wait for a switch to come back, ns of testbed time: ten times what was declared and this. */
+const REBOOT_GRACE_NS = { virtual: 1e9, wall: 600e9 };
+
+/** A boot instant that moved by more than this is another boot: `/proc/uptime` has a resolution of 10 ms. */
+const ANOTHER_BOOT_NS = 20e6;
+
+export interface InjectOptions {
+  readonly lab: OpenLab;
+  readonly baseline: Baseline;
+  readonly fault: Fault;
+  readonly id: string;
+}
+
+interface ReadBack {
+  readonly expected: string;
+  readonly observed: string;
+  readonly verified: boolean;
+}
+
+interface InEffect {
+  witness(): Promise<readonly Pick<EffectLine, 'witness' | 'seen' | 'real'>[]>;
+  undo(): Promise<void>;
+  readBack(): Promise<ReadBack>;
+}
+
+const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
+
+async function portsAt(lab: OpenLab, ends: readonly PortRef[], act: (seen: { readonly ref: PortRef; readonly device: string; readonly operUp: boolean }) => boolean | null) {
+  return Promise.all(
+    ends
+      .filter(({ node }) => lab.switches.has(node))
+      .map(async ref => {
+        const { device, port } = lab.solution.port(ref);
+        try {
+          const status = (await switchOf(lab, ref.node).ports()).get(port);
+          if (!status) return { witness: device, seen: `no port ${port}`, real: null };
+          return { witness: device, seen: `port ${port} is ${status.operUp ? 'up' : 'down'}`, real: act({ ref, device, operUp: status.operUp }) };
+        } catch (error) {
+          return { witness: device, seen: `could not be read: ${firstLine(error)}`, real: null };
+        }
+      }),
+  );
+}
+
+/** Restores light, delay and loss of one direction; touches only what differs, so that a heal leaves no other side effect. */
+async function restoreShaper(options: InjectOptions, span: string, way: Way): Promise<void> {
+  const { lab, baseline } = options;
+  const { read, box } = shaperAt(lab, span);
+  const shaper = lab.shapers.get(span);
+  const was = baseline.shaper(span, way);
+  const is = await read(way);
+  if (is.light !== was.light) await shaper?.setLight(box(way), was.light ? 'on' : 'off');
+  if (!sameShaper({ ...is, light: was.light }, was)) await shaper?.setImpairment(box(way), { delayNs: was.delayNs, loss: was.loss });
+}
+
+async function readShapers(options: InjectOptions, span: string, ways: readonly Way[]): Promise<ReadBack> {
+  const { lab, baseline } = options;
+  const states = await Promise.all(ways.map(async way => ({ way, was: baseline.shaper(span, way), is: await shaperAt(lab, span).read(way) })));
+  const words = (pick: 'was' | 'is'): string => states.map(state => `${span} ${state.way}: ${shaperWords(state[pick])}`).join('; ');
+  return { expected: words('was'), observed: words('is'), verified: states.every(({ was, is }) => sameShaper(was, is)) };
+}
+
+async function cutSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-cut' }>): Promise<InEffect> {
+  const { lab, baseline } = options;
+  const { name, ends } = fault.span;
+  const ways = waysOf(fault.direction);
+  const shaper = lab.shapers.get(name);
+  const { box, read } = shaperAt(lab, name);
+  const dropped = async (way: Way): Promise<bigint> => (await shaper?.counters(box(way)))?.dropped ?? 0n;
+  const before = new Map<Way, bigint>();
+  if (fault.light === 'kept') for (const way of ways) before.set(way, await dropped(way));
+
+  await Promise.all(
+    ways.map(way =>
+      fault.light === 'lost'
+        ? shaper?.setLight(box(way), 'off')
+        : shaper?.setImpairment(box(way), { delayNs: baseline.shaper(name, way).delayNs, loss: 1 }),
+    ),
+  );
+
+  /** The end that no longer sees light from the far side. */
+  const deaf = ways.map(way => (way === 'a-to-b' ? ends[1] : ends[0]));
+  const boxName = lab.solution.spans.get(name)?.device ?? name;
+  return {
+    async witness() {
+      if (fault.light === 'lost') {
+        const shapers = await Promise.all(
+          ways.map(async way => {
+            const state = await read(way);
+            return { witness: boxName, seen: `${name} ${way}: ${shaperWords(state)}`, real: !state.light };
+          }),
+        );
+        return [...shapers, ...(await portsAt(lab, deaf, ({ operUp }) => !operUp))];
+      }
+      const shapers = await Promise.all(
+        ways.map(async way => {
+          const state = await read(way);
+          const lost = (await dropped(way)) - (before.get(way) ?? 0n);
+          // No frame lost may only mean that none was sent since the fabric turned away: that proves nothing.
+          const real = state.loss < 1 ? false : lost > 0n ? true : null;
+          return { witness: boxName, seen: `${name} ${way}: ${shaperWords(state)}, ${lost} frames dropped since the fault`, real };
+        }),
+      );
+      return [...shapers, ...(await portsAt(lab, ends, ({ operUp }) => (operUp ? null : false)))];
+    },
+    undo: async () => {
+      await Promise.all(ways.map(way => restoreShaper(options, name, way)));
+    },
+    readBack: () => readShapers(options, name, ways),
+  };
+}
+
+async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-flap' }>): Promise<InEffect> {
+  const { lab } = options;
+  const { name, ends } = fault.span;
+  const ways = waysOf('both');
+  const shaper = lab.shapers.get(name);
+  if (!shaper) throw new RangeError(`No shaper plays span ${name}.`);
+  const { box } = shaperAt(lab, name);
+  const dropped = async (): Promise<bigint> => {
+    const counts = await Promise.all(ways.map(async way => (await shaper.counters(box(way))).dropped));
+    return counts.reduce((sum, count) => sum + count, 0n);
+  };
+  const changes = (): Promise<(number | undefined)[]> =>
+    Promise.all(ends.map(async end => (await switchOf(lab, end.node).ports()).get(lab.solution.port(end).port)?.lastChangeNs));
+  const before = { dropped: await dropped(), changes: await changes() };
+  const end = await shaper.flap({ everyNs: magnitude(fault.every), downNs: magnitude(fault.down), light: fault.light });
+  const boxName = lab.solution.spans.get(name)?.device ?? name;
+  return {
+    async witness() {
+      const lost = (await dropped()) - before.dropped;
+      const box = { witness: boxName, seen: `${lost} frames dropped on ${name} since the fault`, real: lost > 0n ? true : null };
+      if (fault.light === 'kept') return [box];
+      const now = await changes();
+      const ports = ends.map((ref, i) => {
+        const { device, port } = lab.solution.port(ref);
+        const [was, is] = [before.changes[i], now[i]];
+        const moved = was === undefined || is === undefined ? null : is > was;
+        const seen = moved === null ? 'does not say when it last changed' : moved ? 'changed its state since the fault' : 'did not change its state since the fault';
+        // A short phase may end before the first flap is detected: that alone does not deny the fault.
+        return { witness: device, seen: `port ${port} ${seen}`, real: moved ? true : null };
+      });
+      return [box, ...ports];
+    },
+    undo: async () => {
+      await end();
+      await Promise.all(ways.map(way => restoreShaper(options, name, way)));
+    },
+    readBack: () => readShapers(options, name, ways),
+  };
+}
+
+async function downLink(options: InjectOptions, fault: Extract<Fault, { kind: 'link-down' }>): Promise<InEffect> {
+  const { lab, baseline } = options;
+  const { device, port, ref } = steeredEnd(fault.link.ends, lab.solution);
+  const owner = switchOf(lab, ref.node);
+  const was = baseline.adminUp(ref);
+  await owner.setPort(port, 'down');
+  const word = (up: boolean | undefined): string => `${device} port ${port} administratively ${up === undefined ? 'unknown' : up ? 'up' : 'down'}`;
+  return {
+    witness: () => portsAt(lab, fault.link.ends, ({ operUp }) => !operUp),
+    undo: () => owner.setPort(port, was ? 'up' : 'down'),
+    readBack: async () => {
+      const is = (await owner.ports()).get(port)?.adminUp;
+      return { expected: word(was), observed: word(is), verified: is === was };
+    },
+  };
+}
+
+async function rebootSwitch(options: InjectOptions, fault: Extract<Fault, { kind: 'switch-reboot' }>): Promise<InEffect> {
+  const { lab } = options;
+  const node = fault.switch.name;
+  const device = switchOf(lab, node);
+  const name = device.name;
+  /** Testbed time at which it booted. */
+  const bootedNs = async (): Promise<number> => {
+    const uptime = await device.uptimeNs();
+    return (await nowOf(lab)) - uptime;
+  };
+  const before = await bootedNs();
+  await device.reboot();
+  const takesNs = magnitude(fault.takes);
+
+  const look = async (): Promise<{ readonly seen: string; readonly again: boolean | null }> => {
+    try {
+      const booted = await bootedNs();
+      const again = booted > before + ANOTHER_BOOT_NS;
+      return { seen: again ? `booted ${print(booted - before, 'duration')} after the boot before` : 'has not rebooted', again };
+    } catch (error) {
+      return { seen: `does not answer: ${firstLine(error)}`, again: null };
+    }
+  };
+  return {
+    async witness() {
+      const own = await look();
+      // Silence of one device may be the management network; its neighbours' ports say whether it is gone.
+      const neighbours = lab.topology.links
+        .filter(({ ends }) => ends.some(end => end.node === node))
+        .flatMap(({ ends }) => ends.filter(end => end.node !== node))
+        .concat(Object.values(lab.topology.spans).flatMap(({ ends }) => (ends.some(end => end.node === node) ? ends.filter(end => end.node !== node) : [])));
+      const around = own.again === null ? await portsAt(lab, neighbours.slice(0, 2), ({ operUp }) => (operUp ? null : true)) : [];
+      return [{ witness: name, seen: own.seen, real: own.again }, ...around];
+    },
+    async undo() {
+      const begun = await nowOf(lab);
+      const mostNs = 10 * takesNs + REBOOT_GRACE_NS[lab.clock.kind];
+      let stepNs = Math.max(1e6, takesNs / 10);
+      while ((await look()).again !== true) {
+        const left = begun + mostNs - (await nowOf(lab));
+        if (left <= 0) throw new Error(`${name} did not come back within ${print(mostNs, 'duration')}`);
+        await lab.clock.elapse({ forNs: Math.min(stepNs, left) });
+        stepNs *= 1.25;
+      }
+    },
+    async readBack() {
+      const { seen, again } = await look();
+      const shut = again ? await shutPorts(options, node) : [];
+      return {
+        expected: `${name} has rebooted, its ports as they were`,
+        observed: `${name} ${seen}${shut.length > 0 ? `; not as they were: ${shut.join(', ')}` : again ? ', its ports as they were' : ''}`,
+        verified: again === true && shut.length === 0,
+      };
+    },
+  };
+}
+
+async function shutPorts({ lab, baseline }: InjectOptions, node: string): Promise<readonly string[]> {
+  const ports = await switchOf(lab, node).ports();
+  return lab.solution
+    .portsOf(node)
+    .filter(({ name, port }) => ports.get(port)?.adminUp !== baseline.adminUp({ node, port: name }))
+    .map(({ port }) => port);
+}
+
+function begin(options: InjectOptions): Promise<InEffect> {
+  const { fault } = options;
+  if (fault.kind === 'span-cut') return cutSpan(options, fault);
+  if (fault.kind === 'span-flap') return flapSpan(options, fault);
+  if (fault.kind === 'link-down') return downLink(options, fault);
+  return rebootSwitch(options, fault);
+}
+
+/**
+ * Makes a fault true and returns the only function that undoes it. When the command itself fails half way, what was
+ * done is undone before the error is passed on.
+ */
+export async function inject(options: InjectOptions): Promise<InjectedFault> {
+  const { lab, baseline, fault, id } = options;
+  const delayNs = (span: string, way: Way): number => baseline.shaper(span, way).delayNs;
+  const manual = manualUndo(fault, lab.solution, { delayNs });
+  let inEffect: InEffect;
+  try {
+    inEffect = await begin(options);
+  } catch (error) {
+    await undoPartly(options);
+    throw error;
+  }
+  let outcome: ReturnType<InjectedFault['heal']> | undefined;
+
+  const heal = async (): ReturnType<InjectedFault['heal']> => {
+    let result: ReadBack = { expected: 'as it was found', observed: 'not known', verified: false };
+    for (let attempt = 1; attempt <= UNDO_TRIES && !result.verified; attempt++) {
+      try {
+        await inEffect.undo();
+        result = await inEffect.readBack();
+      } catch (error) {
+        result = { ...result, observed: firstLine(error) };
+      }
+    }
+    const healedNs = await nowOf(lab).catch(() => Number.NaN);
+    return { healedNs, ...result, ...(result.verified ? {} : { manual }) };
+  };
+  return {
+    async witness() {
+      const seen = await inEffect.witness();
+      const atNs = await nowOf(lab);
+      for (const effect of seen) lab.record({ kind: 'effect', fault: id, atNs, ...effect });
+    },
+    heal: () => (outcome ??= heal()),
+  };
+}
+
+/** After an injection that failed half way: puts back what can be put back; the leftover audit at release says what could not. */
+async function undoPartly(options: InjectOptions): Promise<void> {
+  const { lab, fault } = options;
+  try {
+    if (fault.kind === 'span-cut' || fault.kind === 'span-flap') {
+      await Promise.all(waysOf('both').map(way => restoreShaper(options, fault.span.name, way)));
+    } else if (fault.kind === 'link-down') {
+      const { port, ref } = steeredEnd(fault.link.ends, lab.solution);
+      await switchOf(lab, ref.node).setPort(port, options.baseline.adminUp(ref) ? 'up' : 'down');
+    }
+  } catch {
+    // The error that brought us here is the one to report; the audit at release reads every device again.
+  }
+}
