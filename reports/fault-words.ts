@@ -1,0 +1,58 @@
+import type { Fault } from '../harness/model/fault.ts';
+import type { Load } from '../harness/model/load.ts';
+
+const WAY = {
+  both: 'both ways',
+  'a-to-b': 'from its first to its second end',
+  'b-to-a': 'from its second to its first end',
+} as const;
+const LIGHT = { lost: 'light lost', kept: 'light kept (silent)' } as const;
+
+/** What the fault is done to, by the topology's name. */
+export function targetOf(fault: Fault): string {
+  switch (fault.kind) {
+    case 'span-cut':
+    case 'span-flap':
+      return fault.span.name;
+    case 'link-down':
+      return fault.link.name;
+    case 'switch-reboot':
+      return fault.switch.name;
+  }
+}
+
+/** `cut north`: short enough to stand in a plot. */
+export function shortFault(fault: Fault): string {
+  const verb = { 'span-cut': 'cut', 'span-flap': 'flap', 'link-down': 'down', 'switch-reboot': 'reboot' }[fault.kind];
+  return `${verb} ${targetOf(fault)}`;
+}
+
+/** The fault in one clause with all that was asked for. */
+export function longFault(fault: Fault): string {
+  switch (fault.kind) {
+    case 'span-cut':
+      return `span ${fault.span.name} cut, ${WAY[fault.direction]}, ${LIGHT[fault.light]}`;
+    case 'span-flap':
+      return `span ${fault.span.name} flapping: down ${fault.down} every ${fault.every}, ${LIGHT[fault.light]}`;
+    case 'link-down':
+      return `link ${fault.link.name} down`;
+    case 'switch-reboot':
+      return `switch ${fault.switch.name} rebooting, takes ${fault.takes}`;
+  }
+}
+
+/** The offered load in one clause. */
+export function loadText(load: Load): string {
+  switch (load.kind) {
+    case 'all-reduce':
+      return `${load.algorithm} all-reduce of ${load.bytes} a rank`;
+    case 'all-to-all':
+      return `all-to-all of ${load.bytes} a rank`;
+    case 'incast':
+      return `incast, ${load.senders} senders of ${load.bytes}`;
+    case 'permutation':
+      return `permutation, ${load.bytes} to the host ${load.shift} further`;
+    case 'flow-doubling':
+      return `${load.flows} endless flows, as many more after ${load.join}`;
+  }
+}

@@ -1,0 +1,12 @@
+/** The one door of reports: a run's record and verdict in, text for people and for other programs out. */
+export { renderHtml } from './render-html.ts';
+export type { ReportedRun } from './render-html.ts';
+export type { MeasurementError } from './trust.ts';
+export { renderIndex } from './render-index.ts';
+export { renderJunit } from './render-junit.ts';
+export { renderTap } from './render-tap.ts';
+export { renderJson } from './render-json.ts';
+export { renderSummary } from './render-summary.ts';
+export type { SummaryOptions } from './render-summary.ts';
+export { sanitize } from './sanitize.ts';
+export type { FinishedRun } from './finished-run.ts';

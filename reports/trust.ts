@@ -1,0 +1,118 @@
+import type { RecordLine } from '../harness/model/record.ts';
+import type { RunVerdict } from '../harness/model/verdict.ts';
+import { html } from './escape-html.ts';
+import type { Markup } from './escape-html.ts';
+import { loadText } from './fault-words.ts';
+import type { Timeline } from './timeline.ts';
+
+/** A KPI as it was measured beside what the simulator behind the devices knows. Same unit for both. */
+export interface MeasurementError {
+  readonly kpi: string;
+  readonly phase: string;
+  readonly measured: number;
+  readonly truth: number;
+  readonly unit: string;
+}
+
+const digits = (value: number): string => String(Number(value.toPrecision(5)));
+
+/** How far the harness's own measurements are from the truth, where a simulator knows it. */
+export function errorTable(errors: readonly MeasurementError[]): Markup {
+  const share = ({ measured, truth }: MeasurementError) =>
+    truth === 0 ? '—' : `${(((measured - truth) / Math.abs(truth)) * 100).toFixed(2)} %`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Measurement error"><table><thead><tr><th scope="col">KPI</th><th scope="col">Phase</th><th scope="col" class="number">Measured</th><th scope="col" class="number">Truth</th><th scope="col" class="number">Error</th><th scope="col" class="number">Relative</th></tr></thead><tbody>${errors.map(
+    error =>
+      html`<tr><td>${error.kpi}</td><td>${error.phase}</td><td class="number">${digits(error.measured)} ${error.unit}</td><td class="number">${digits(error.truth)} ${error.unit}</td><td class="number">${digits(error.measured - error.truth)} ${error.unit}</td><td class="number">${share(error)}</td></tr>`,
+  )}</tbody></table></div>`;
+}
+
+/** Name and value, one under the other; nested values as JSON. */
+export const factList = (facts: Readonly<Record<string, unknown>>): Markup =>
+  html`<dl class="facts">${Object.entries(facts).map(
+    ([name, value]) =>
+      html`<div><dt>${name}</dt><dd>${typeof value === 'string' ? value : (JSON.stringify(value) ?? 'not known')}</dd></div>`,
+  )}</dl>`;
+
+interface Readings {
+  readonly taken: number;
+  readonly values: number;
+  readonly unreadable: number;
+}
+
+function readingsOf(lines: readonly RecordLine[]): Readings {
+  let [taken, values, unreadable] = [0, 0, 0];
+  for (const line of lines) {
+    if (line.kind !== 'counters') continue;
+    taken++;
+    for (const port of Object.values(line.ports)) {
+      for (const value of Object.values(port)) {
+        values++;
+        if (value === null) unreadable++;
+      }
+    }
+  }
+  return { taken, values, unreadable };
+}
+
+const coverage = (samples: number, expected: number | undefined): string =>
+  expected === undefined ? 'not stated' : expected === 0 ? '—' : `${Math.round((samples / expected) * 1000) / 10} %`;
+
+function coverageTable(verdict: RunVerdict): Markup {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Coverage"><table><thead><tr><th scope="col">Expectation</th><th scope="col" class="number">Samples</th><th scope="col" class="number">Expected</th><th scope="col" class="number">Coverage</th><th scope="col">Method</th></tr></thead><tbody>${verdict.checks.map(
+    check =>
+      html`<tr><td>${check.title}</td><td class="number">${check.samples}</td><td class="number">${check.expectedSamples ?? '—'}</td><td class="number">${coverage(check.samples, check.expectedSamples)}</td><td>${check.method}</td></tr>`,
+  )}</tbody></table></div>`;
+}
+
+function phaseTable({ phases }: Timeline): Markup {
+  const words = {
+    work: 'its rounds were done',
+    time: 'its time was over',
+    deadline: '✗ stopped at its deadline',
+  } as const;
+  return html`<table class="compact"><thead><tr><th scope="col">Phase</th><th scope="col" class="number">Rounds done</th><th scope="col" class="number">Asked</th><th scope="col">Ended because</th></tr></thead><tbody>${phases.map(
+    ({ name, rounds, ended }) =>
+      html`<tr><td>${name}</td><td class="number">${rounds?.done ?? '—'}</td><td class="number">${rounds?.asked ?? '—'}</td><td>${words[ended]}</td></tr>`,
+  )}</tbody></table>`;
+}
+
+/** How much of the evidence is there, with what it was taken, and what a reader needs to take it again. */
+export function trustSection(
+  lines: readonly RecordLine[],
+  verdict: RunVerdict,
+  timeline: Timeline,
+  host: Readonly<Record<string, unknown>> | undefined,
+): Markup {
+  const { run, end } = timeline;
+  const readings = readingsOf(lines);
+  const testbed = lines.find(line => line.kind === 'testbed');
+  return html`${verdict.checks.length > 0 ? coverageTable(verdict) : ''}${timeline.phases.length > 0 ? phaseTable(timeline) : ''}
+    ${factList({
+      'counter readings': `${readings.taken} readings, ${readings.values} values, ${readings.unreadable} unreadable`,
+      'record ended': end
+        ? `${end.reason}${end.detail === undefined ? '' : `: ${end.detail}`}`
+        : 'the record has no end: the run was cut short',
+      ...(run && {
+        'Farspan version': run.version,
+        'record format': run.format,
+        load: loadText(run.plan.load),
+        'train size':
+          run.trainPackets === null
+            ? 'real packets'
+            : run.trainPackets === 1
+              ? '1 packet (exact)'
+              : `${run.trainPackets} packets move as one`,
+        'world options': Object.keys(run.options).length === 0 ? 'none' : run.options,
+        profile: run.profile?.name ?? 'none',
+      }),
+    })}
+    ${
+      testbed
+        ? html`<h3>Testbed ${testbed.name}</h3><div class="scroll" tabindex="0" role="region" aria-label="Devices"><table class="compact"><thead><tr><th scope="col">Node</th><th scope="col">Device</th><th scope="col">Driver</th><th scope="col">Software</th></tr></thead><tbody>${testbed.devices.map(
+            ({ node, device, driver, software }) =>
+              html`<tr><td>${node}</td><td>${device}</td><td>${driver}</td><td>${software}</td></tr>`,
+          )}</tbody></table></div>`
+        : ''
+    }
+    ${host && Object.keys(host).length > 0 ? html`<h3>Machine that ran it</h3>${factList(host)}` : ''}`;
+}
