@@ -11,6 +11,7 @@ import type { Plan } from '../model/plan.ts';
 import type { Topology } from '../model/topology.ts';
 import type { RunVerdict } from '../model/verdict.ts';
 import { checkPlan } from '../run/check-plan.ts';
+import { asError } from '../run/conduct.ts';
 import { describePlan } from '../run/describe-plan.ts';
 import { hostFacts } from '../run/host-facts.ts';
 import { play } from '../run/play.ts';
@@ -107,13 +108,10 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
       const world = await load<Binding>(binding, info);
       const reserving = reservable({ record: info.outputPath('record.ndjson'), steps: info.outputPath('steps.ndjson') });
       await use(async topology => {
-        const lab = await provideLab({ provider, topology, seed, options: simulated(worldOptions, trainPackets) }, info);
+        const given = simulated(worldOptions, trainPackets);
+        const lab = await noted(provideLab({ provider, topology, seed, options: given }, info), info);
         if (lab) reserving.atEnd(lab.stop);
-        return reserving.reserve(world, topology, {
-          seed,
-          options: lab?.options ?? simulated(worldOptions, trainPackets),
-          signal: stage.signal,
-        });
+        return noted(reserving.reserve(world, topology, { seed, options: lab?.options ?? given, signal: stage.signal }), info);
       });
       const { dirty, errors, files } = await reserving.end();
       for (const file of files) info.attachments.push({ name: path.basename(file), path: file, contentType: 'application/x-ndjson' });
@@ -144,9 +142,8 @@ export function plan<const P extends string>(declared: Plan<P>) {
       info.annotations.push({ type: ANNOTATION.plan, description: JSON.stringify(describePlan(declared, described)) });
       info.skip(true, 'only the plan was asked for');
     }
-    const played = await stage.hold(
-      staged({ stage, binding, provider, world, seed, worldOptions, profileFile, runsDir, trainPackets }, { declared, root, described, info }),
-    );
+    const options = { stage, binding, provider, world, seed, worldOptions, profileFile, runsDir, trainPackets };
+    const played = await noted(stage.hold(staged(options, { declared, root, described, info })), info);
     await show(played, { root, world, info });
   };
 }
@@ -242,8 +239,9 @@ async function step(title: string, error: Error | undefined, location?: CallSite
 }
 
 /** A retry that passes would hide a fail. */
-function refuseRetries({ project, retry }: TestInfo): void {
+function refuseRetries({ project, retry, annotations }: TestInfo): void {
   if (project.retries === 0 && retry === 0) return;
+  annotations.push({ type: ANNOTATION.trouble, description: 'usage' });
   throw new Error('Farspan refuses retries: a retry that passes would hide a fail. Remove "retries"; to see how often it fails, play it with other seeds.');
 }
 
@@ -251,6 +249,16 @@ async function load<T>(module: string, info: TestInfo): Promise<T> {
   if (module === '') throw new Error(`Project "${info.project.name}" names no binding. Set use: { binding: './path/to/binding.ts' } in its configuration.`);
   const loaded = (await import(pathToFileURL(path.resolve(rootOf(info), module)).href)) as { default: T };
   return loaded.default;
+}
+
+/** Marks what is no answer about the product, for the reporter, which sees only the text of errors. */
+async function noted<T>(work: Promise<T>, info: TestInfo): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    info.annotations.push({ type: ANNOTATION.trouble, description: troubleOf(asError(thrown)) });
+    throw thrown;
+  }
 }
 
 interface LabRequest {

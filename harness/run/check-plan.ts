@@ -1,6 +1,7 @@
 import type { Fault } from '../model/fault.ts';
 import type { Phase, Plan } from '../model/plan.ts';
 import { magnitude } from '../model/units.ts';
+import { hasRounds } from '../loads/roofline.ts';
 
 /** A scenario's plan can not be played as written. The author is to change the file; no testbed was touched. */
 export class PlanError extends Error {
@@ -33,7 +34,7 @@ function* phaseMistakes(plan: Plan): Generator<string> {
     if (length === undefined) yield `Phase "${name}" lasts "${phase.for}", which is not a positive time or number of rounds.`;
     if (isWork(phase)) {
       if (length !== undefined && !Number.isInteger(length)) yield `Phase "${name}" asks for ${phase.for}; rounds are whole.`;
-      if (plan.load.kind === 'flow-doubling') {
+      if (!hasRounds(plan.load)) {
         yield `Phase "${name}" lasts ${phase.for}, but ${plan.load.kind} has no rounds. Give it a time, such as "20 ms".`;
       }
     }

@@ -1,0 +1,51 @@
+/** The only door for scenarios. Everything a scenario file may use is listed here. */
+export { plan, scenario } from './playwright/scenario.ts';
+
+export { cut } from './faults/span-cut.ts';
+export { flap } from './faults/span-flap.ts';
+export { linkDown } from './faults/link-down.ts';
+export { reboot } from './faults/switch-reboot.ts';
+
+export { allReduce } from './loads/all-reduce.ts';
+export { allToAll } from './loads/all-to-all.ts';
+export { flowDoubling } from './loads/flow-doubling.ts';
+export { incast } from './loads/incast.ts';
+export { permutation } from './loads/permutation.ts';
+
+export { busbw } from './checks/busbw.ts';
+export { ccConvergence } from './checks/cc-convergence.ts';
+export { convergence } from './checks/convergence.ts';
+export { ecnMarks } from './checks/ecn-marks.ts';
+export { fairness } from './checks/fairness.ts';
+export { goodput } from './checks/goodput.ts';
+export { jct } from './checks/jct.ts';
+export { jobRecovery } from './checks/job-recovery.ts';
+export { loss } from './checks/loss.ts';
+export { pfcPause } from './checks/pfc-pause.ts';
+export { probeLoss } from './checks/probe-loss.ts';
+export { queuePeak } from './checks/queue-peak.ts';
+export { spec } from './checks/spec.ts';
+
+export * from './model/fabric-settings.ts';
+export { cable, linkBetween, switchNamed } from './model/topology.ts';
+export { magnitude, print } from './model/units.ts';
+
+export type { Bound, Check, LimitKind, SpecRef, Statistic } from './model/check.ts';
+export type { Direction, Fault, Light } from './model/fault.ts';
+export type { Load } from './model/load.ts';
+export type { DecisionRule, Phase, Plan } from './model/plan.ts';
+export type {
+  ControlPlaneSettings,
+  DcqcnSettings,
+  EcnSettings,
+  FabricSettings,
+  Host,
+  Link,
+  PfcSettings,
+  PortRef,
+  RoceSettings,
+  Span,
+  SwitchNode,
+  Topology,
+} from './model/topology.ts';
+export type { Count, Distance, Duration, Quantity, Rate, Rounds, Share, Size } from './model/units.ts';
