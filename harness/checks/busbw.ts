@@ -1,0 +1,55 @@
+import type { Rate } from '../model/units.ts';
+import { type Kpi, kpi } from './kpi.ts';
+import { measurement, plausible } from './measurement.ts';
+import type { PhaseView } from './run-view.ts';
+import { rateUncertaintyBps } from './uncertainty.ts';
+
+/**
+ * Bus bandwidth, bit/s per rank, one sample per round.
+ *
+ * Method: nccl-tests' busbw of each round (doc/PERFORMANCE.md); for loads without a collective the goodput of the slowest flow.
+ * Statistic: median over the rounds of the phase. A phase that ended at its deadline counts each unfinished round as 0 b/s:
+ * that is what the job got. U: half of the last printed digit (0.04 Gb/s) where a tool prints it, 0 in an exact simulation.
+ */
+export const busbwKpi: Kpi = {
+  name: 'busbw',
+  dimension: 'rate',
+  better: 'high',
+  statistic: 'median',
+  roofline: 'busbw',
+  measure: (view, phase) =>
+    measurement(
+      { ...busbwKpi, method: 'nccl-tests busbw of each round; unfinished rounds count as 0 b/s' },
+      { view, phase },
+      seen => {
+        const finished = seen.rounds.map(round => round.busbwBps).filter(plausible);
+        const unfinished = Array.from({ length: unfinishedRounds(seen) }, () => 0);
+        return {
+          samples: [...finished, ...unfinished],
+          ...expectedRounds(seen, finished.length + unfinished.length),
+          uncertainty: rateUncertaintyBps(view),
+        };
+      },
+    ),
+};
+
+export const busbw = kpi<Rate, 'roofline'>(busbwKpi);
+
+/** Rounds that a phase asked for and that were not done when its deadline came. */
+export const unfinishedRounds = ({ line }: PhaseView): number =>
+  line.ended === 'deadline' && line.rounds ? Math.max(0, line.rounds.asked - line.rounds.done) : 0;
+
+/** How many rounds there should be samples of, and why there are fewer. A time phase expects no number, but at least one. */
+export function expectedRounds(
+  { line, rounds }: PhaseView,
+  samples: number,
+): { readonly expected?: number; readonly missing?: string } {
+  const expected = line.rounds?.asked ?? Math.max(1, rounds.length);
+  if (samples >= expected) return { expected };
+  return {
+    expected,
+    missing: line.rounds
+      ? `${samples} of ${expected} rounds have a usable reading`
+      : 'no whole round lies in the phase',
+  };
+}

@@ -1,0 +1,73 @@
+import type { PortCounters } from '../model/record.ts';
+import type { PhaseView } from './run-view.ts';
+
+/** Counters that only rise. */
+type Rising = Exclude<keyof PortCounters, 'operUp' | 'queuePeakBytes'>;
+
+/** Growth of some counters of one port over the phase. */
+export interface PortGrowth {
+  readonly port: string;
+  readonly grew: Readonly<Partial<Record<Rising, number>>>;
+  /** Time between the two readings, ns. */
+  readonly windowNs: number;
+}
+
+export interface Growth {
+  readonly ports: readonly PortGrowth[];
+  /** Ports that have all these counters, whether or not they could be read. */
+  readonly expected: number;
+  /** Why some ports that have the counters are not in `ports`. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * How much counters grew on every port that has all of them: last reading of the phase minus its first.
+ * A port whose counter could not be read (null), was read once only, or fell back (a reset: what it counted before is lost)
+ * is missing. A port that never shows the counter does not have it, and is not expected to.
+ */
+export function counterGrowth({ counters }: PhaseView, names: readonly Rising[]): Growth {
+  const readings = new Map<string, { readonly atNs: number; readonly counters: PortCounters }[]>();
+  for (const { atNs, node, ports } of counters) {
+    for (const [port, values] of Object.entries(ports)) {
+      const key = `${node} ${port}`;
+      const known = readings.get(key) ?? [];
+      readings.set(key, known);
+      known.push({ atNs, counters: values });
+    }
+  }
+  const ports: PortGrowth[] = [];
+  const missing: string[] = [];
+  let expected = 0;
+  for (const [port, series] of readings) {
+    if (!names.every(name => series.some(reading => reading.counters[name] !== undefined))) continue;
+    expected++;
+    const [first, last] = [series[0], series.at(-1)];
+    const flaw = names
+      .map(name => flawOf(series.map(reading => reading.counters[name])))
+      .find(found => found !== undefined);
+    if (flaw !== undefined || !first || !last) missing.push(`${port}: ${flaw ?? 'not read'}`);
+    else {
+      const grew = Object.fromEntries(
+        names.map(name => [name, (last.counters[name] as number) - (first.counters[name] as number)]),
+      );
+      ports.push({ port, grew, windowNs: last.atNs - first.atNs });
+    }
+  }
+  return { ports, expected, missing };
+}
+
+function flawOf(values: readonly (number | null | undefined)[]): string | undefined {
+  if (values.length < 2) return 'one reading only';
+  // A failed reading between two good ones costs nothing: growth is taken from the ends, and a reset would still show.
+  if (typeof values[0] !== 'number' || typeof values.at(-1) !== 'number') return 'a counter could not be read';
+  const read = values.filter(value => typeof value === 'number');
+  return read.some((value, i) => i > 0 && value < (read[i - 1] as number)) ? 'a counter fell back' : undefined;
+}
+
+/** The words for what is missing, bounded: the first few and how many more. */
+export function missingWords({ missing, expected }: Growth, what: string): { readonly missing?: string } {
+  if (expected === 0) return { missing: `no port reported ${what}` };
+  if (missing.length === 0) return {};
+  const more = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
+  return { missing: `${what} of ${missing.length} of ${expected} ports: ${missing.slice(0, 3).join(', ')}${more}` };
+}

@@ -1,0 +1,40 @@
+import type { Rate } from '../model/units.ts';
+import { flowWindows } from './flow-windows.ts';
+import { type Kpi, kpi } from './kpi.ts';
+import { measurement } from './measurement.ts';
+import { rateUncertaintyBps } from './uncertainty.ts';
+
+/**
+ * Payload that all flows of the load deliver together, bit/s, one sample per window of the flow series.
+ *
+ * Method: sum over the flows of bytes delivered in the window / its length. Statistic: median over the windows of the phase.
+ * U: that of one flow's rate times the number of flows.
+ */
+export const goodputKpi: Kpi = {
+  name: 'goodput',
+  dimension: 'rate',
+  better: 'high',
+  statistic: 'median',
+  roofline: 'goodput',
+  measure: (view, phase) =>
+    measurement({ ...goodputKpi, method: 'sum of what all flows delivered, per window' }, { view, phase }, seen => {
+      const windows = flowWindows(seen.flows);
+      const samples = windows.map(({ rates }) => [...rates.values()].reduce((sum, rate) => sum + rate, 0));
+      const each = rateUncertaintyBps(view);
+      const flows = windows.reduce((most, { rates }) => Math.max(most, rates.size), 0);
+      // Windows need not begin with the phase: the first whole one may begin up to a window later.
+      const lengthNs = seen.line.endNs - seen.line.beginNs;
+      const windowNs = windows[0]?.windowNs ?? lengthNs;
+      const expected = Math.max(1, Math.floor(lengthNs / windowNs) - 1);
+      return {
+        samples,
+        expected,
+        ...(samples.length < expected && {
+          missing: `${samples.length} of ${expected} windows have the rate of every flow`,
+        }),
+        uncertainty: each === undefined ? undefined : each * flows,
+      };
+    }),
+};
+
+export const goodput = kpi<Rate, 'roofline'>(goodputKpi);

@@ -1,0 +1,25 @@
+import type { Share } from '../model/units.ts';
+import { expectedFlows } from './convergence.ts';
+import { type Kpi, kpi } from './kpi.ts';
+import { measurement, plausible } from './measurement.ts';
+
+/**
+ * Share of a probe flow's packets that did not arrive, one sample per flow.
+ *
+ * Method: (sent - received) / sent over the phase (RFC 2544 section 26.3). Statistic: the worst flow. U: one packet of those sent.
+ */
+export const probeLossKpi: Kpi = {
+  name: 'probeLoss',
+  dimension: 'share',
+  better: 'low',
+  statistic: 'worst',
+  measure: (view, phase) =>
+    measurement({ ...probeLossKpi, method: '(sent - received) / sent of each probe flow' }, { view, phase }, seen => {
+      const usable = seen.probes.filter(({ sent, received }) => plausible(received) && sent > 0 && received <= sent);
+      const samples = usable.map(({ sent, received }) => (sent - received) / sent);
+      const uncertainty = samples.length === 0 ? undefined : Math.max(...usable.map(({ sent }) => 1 / sent));
+      return { samples, ...expectedFlows(view, seen, samples.length), uncertainty };
+    }),
+};
+
+export const probeLoss = kpi<Share>(probeLossKpi);
