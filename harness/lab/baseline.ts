@@ -1,5 +1,5 @@
 import { TestbedUnavailable } from '../binding/binding.ts';
-import type { ShaperState } from '../binding/span-shaper.ts';
+import type { ShaperState, SpanShaper } from '../binding/span-shaper.ts';
 import type { PortRef } from '../model/topology.ts';
 import { print } from '../model/units.ts';
 import type { Way } from './describe-fault.ts';
@@ -17,12 +17,12 @@ export interface Baseline {
 }
 
 /** One direction of a span, in the topology's sense of direction. */
-export function shaperAt(lab: OpenLab, span: string): { read(way: Way): Promise<ShaperState>; box(way: Way): Way } {
+export function shaperAt(lab: OpenLab, span: string): { shaper: SpanShaper; read(way: Way): Promise<ShaperState>; box(way: Way): Way } {
   const shaper = lab.shapers.get(span);
   const place = lab.solution.spans.get(span);
   if (!shaper || !place) throw new RangeError(`No shaper plays span ${span}.`);
   const box = (way: Way): Way => wayAt(way, place.reversed);
-  return { box, read: way => shaper.read(box(way)) };
+  return { shaper, box, read: way => shaper.read(box(way)) };
 }
 
 export const shaperWords = ({ light, delayNs, loss }: Pick<ShaperState, 'light' | 'delayNs' | 'loss'>): string =>

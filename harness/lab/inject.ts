@@ -57,12 +57,11 @@ async function portsAt(lab: OpenLab, ends: readonly PortRef[], act: (seen: { rea
 /** Restores light, delay and loss of one direction; touches only what differs, so that a heal leaves no other side effect. */
 async function restoreShaper(options: InjectOptions, span: string, way: Way): Promise<void> {
   const { lab, baseline } = options;
-  const { read, box } = shaperAt(lab, span);
-  const shaper = lab.shapers.get(span);
+  const { shaper, read, box } = shaperAt(lab, span);
   const was = baseline.shaper(span, way);
   const is = await read(way);
-  if (is.light !== was.light) await shaper?.setLight(box(way), was.light ? 'on' : 'off');
-  if (!sameShaper({ ...is, light: was.light }, was)) await shaper?.setImpairment(box(way), { delayNs: was.delayNs, loss: was.loss });
+  if (is.light !== was.light) await shaper.setLight(box(way), was.light ? 'on' : 'off');
+  if (!sameShaper({ ...is, light: was.light }, was)) await shaper.setImpairment(box(way), { delayNs: was.delayNs, loss: was.loss });
 }
 
 async function readShapers(options: InjectOptions, span: string, ways: readonly Way[]): Promise<ReadBack> {
@@ -76,17 +75,16 @@ async function cutSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'sp
   const { lab, baseline } = options;
   const { name, ends } = fault.span;
   const ways = waysOf(fault.direction);
-  const shaper = lab.shapers.get(name);
-  const { box, read } = shaperAt(lab, name);
-  const dropped = async (way: Way): Promise<bigint> => (await shaper?.counters(box(way)))?.dropped ?? 0n;
+  const { shaper, box, read } = shaperAt(lab, name);
+  const dropped = async (way: Way): Promise<bigint> => (await shaper.counters(box(way))).dropped;
   const before = new Map<Way, bigint>();
   if (fault.light === 'kept') for (const way of ways) before.set(way, await dropped(way));
 
   await Promise.all(
     ways.map(way =>
       fault.light === 'lost'
-        ? shaper?.setLight(box(way), 'off')
-        : shaper?.setImpairment(box(way), { delayNs: baseline.shaper(name, way).delayNs, loss: 1 }),
+        ? shaper.setLight(box(way), 'off')
+        : shaper.setImpairment(box(way), { delayNs: baseline.shaper(name, way).delayNs, loss: 1 }),
     ),
   );
 
@@ -126,9 +124,7 @@ async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 's
   const { lab } = options;
   const { name, ends } = fault.span;
   const ways = waysOf('both');
-  const shaper = lab.shapers.get(name);
-  if (!shaper) throw new RangeError(`No shaper plays span ${name}.`);
-  const { box } = shaperAt(lab, name);
+  const { shaper, box } = shaperAt(lab, name);
   const dropped = async (): Promise<bigint> => {
     const counts = await Promise.all(ways.map(async way => (await shaper.counters(box(way))).dropped));
     return counts.reduce((sum, count) => sum + count, 0n);

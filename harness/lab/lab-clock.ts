@@ -7,8 +7,8 @@ import type { RecordLine, Step } from '../model/record.ts';
 export interface RowWait {
   readonly host: string;
   readonly pid: number;
-  /** How many rows the tool has then printed. */
-  readonly rows: number;
+  /** How many rounds the tool has then shown since its start. */
+  readonly rounds: number;
 }
 
 /** The time a lab keeps, ns; its zero is whatever the lab chose. */

@@ -1,0 +1,187 @@
+import type { Until } from '../binding/clock.ts';
+import type { InjectedFault, RunningLoad, RunningProbes, Testbed } from '../binding/testbed.ts';
+import type { Fault } from '../model/fault.ts';
+import type { Load } from '../model/load.ts';
+import type { RecordLine } from '../model/record.ts';
+import { type Baseline, leftovers } from './baseline.ts';
+import { CounterHistory } from './counter-history.ts';
+import { inject } from './inject.ts';
+import { observeAll, sampleSwitches } from './observe.ts';
+import { nowOf, type OpenLab } from './open-lab.ts';
+import { type LabLoad, refusesLoad, runLoad } from './run-load.ts';
+import { findRoutes, type ProbeRoute, runProbes } from './run-probes.ts';
+
+/** The conductor waits in at least 20 slices per phase; each is halved here, so a time phase has about 40 samples. */
+const SAMPLES_PER_ELAPSE = 2;
+
+/** Wall clock only: how often the tool's output is looked at while a round is awaited, ns. */
+const POLL_NS = 200e6;
+
+export interface LabTestbedOptions {
+  readonly lab: OpenLab;
+  readonly baseline: Baseline;
+  /** Closes sessions and trap receiver; called once. */
+  readonly close: () => Promise<void>;
+}
+
+/** Everything a scenario can do to devices that are reached over the wire. */
+class LabTestbed implements Testbed {
+  readonly name: string;
+  readonly measured = true;
+  readonly #lab: OpenLab;
+  readonly #baseline: Baseline;
+  readonly #close: () => Promise<void>;
+  readonly #history = new CounterHistory();
+  readonly #loads: LabLoad[] = [];
+  readonly #probes: RunningProbes[] = [];
+  #routes: Promise<readonly ProbeRoute[]> | undefined;
+  #released: ReturnType<Testbed['release']> | undefined;
+
+  constructor({ lab, baseline, close }: LabTestbedOptions) {
+    this.name = lab.inventory.name;
+    this.#lab = lab;
+    this.#baseline = baseline;
+    this.#close = close;
+  }
+
+  now(): Promise<number> {
+    return nowOf(this.#lab);
+  }
+
+  /** Sends a load and a fault to nobody: says only whether this lab could. */
+  refuses(what: Fault | Load): string | undefined {
+    if (isFault(what)) return undefined;
+    return refusesLoad(what);
+  }
+
+  /** Reads every counter once, so that all later ones are since the reservation. */
+  async takeBaseline(): Promise<void> {
+    await this.observe();
+    this.#history.baselineTaken();
+  }
+
+  async start(load: Load): Promise<RunningLoad> {
+    const why = refusesLoad(load);
+    if (why !== undefined) throw new RangeError(why);
+    const { hosts, record } = this.#lab;
+    const throttled = await Promise.all([...hosts].map(async ([node, host]) => ({ node, reasons: await host.throttled() })));
+    const atNs = await this.now();
+    for (const { node, reasons } of throttled) {
+      for (const reason of reasons) record({ kind: 'event', atNs, node, what: `throttled: ${reason}` });
+    }
+    // Paths are looked for before the load fills the queues, and outside of any phase.
+    await this.#findRoutes();
+    const running = await runLoad(this.#lab, load);
+    this.#loads.push(running);
+    return running;
+  }
+
+  async probe(options: { readonly phase: string; readonly packetsPerSecond: number }): Promise<RunningProbes> {
+    const probes = await runProbes(this.#lab, { ...options, routes: await this.#findRoutes() });
+    this.#probes.push(probes);
+    return probes;
+  }
+
+  inject(fault: Fault, id: string): Promise<InjectedFault> {
+    return inject({ lab: this.#lab, baseline: this.#baseline, fault, id });
+  }
+
+  observe(): Promise<void> {
+    return observeAll({ lab: this.#lab, history: this.#history });
+  }
+
+  /**
+   * Lets time pass in pieces and samples the switches after each. A round is awaited on the clock service where there is one,
+   * which stops at the instant its row is printed; on wall time the tool's output is polled.
+   */
+  async elapse(until: Until): Promise<boolean> {
+    const { clock } = this.#lab;
+    if ('forNs' in until) {
+      const pieces = Math.max(1, Math.min(SAMPLES_PER_ELAPSE, Math.floor(until.forNs)));
+      for (let piece = 0; piece < pieces; piece++) {
+        const edge = (i: number): number => Math.floor((until.forNs / pieces) * i);
+        await clock.elapse({ forNs: (piece + 1 === pieces ? until.forNs : edge(piece + 1)) - edge(piece) });
+        await this.#look();
+      }
+      return true;
+    }
+    const load = this.#loads.at(-1);
+    if (!load?.running()) throw new Error('No load runs, so no round can be awaited.');
+    const end = (await this.now()) + until.withinNs;
+    let done = await load.rounds();
+    while (done < until.round) {
+      const left = end - (await this.now());
+      if (left <= 0) break;
+      if (clock.kind === 'virtual') {
+        await clock.elapse({ forNs: left, row: { host: load.host, pid: load.pid, rounds: until.round } });
+      } else {
+        await clock.elapse({ forNs: Math.min(left, POLL_NS) });
+      }
+      done = await load.rounds();
+    }
+    await this.#look();
+    return done >= until.round;
+  }
+
+  release(): ReturnType<Testbed['release']> {
+    this.#released ??= this.#giveBack();
+    return this.#released;
+  }
+
+  #findRoutes(): Promise<readonly ProbeRoute[]> {
+    this.#routes ??= findRoutes(this.#lab).catch((error: unknown) => {
+      this.#routes = undefined;
+      throw error;
+    });
+    return this.#routes;
+  }
+
+  async #look(): Promise<void> {
+    await Promise.all([
+      sampleSwitches({ lab: this.#lab, history: this.#history }),
+      ...this.#loads.filter(load => load.running()).map(load => load.rounds()),
+    ]);
+  }
+
+  async #giveBack(): Promise<{ readonly dirty: readonly string[] }> {
+    const dirty: string[] = [];
+    const failed = (what: string) => (error: unknown) => {
+      dirty.push(`${what}: ${(error as Error).message.split('\n')[0]}`);
+    };
+    await Promise.all(this.#probes.map(probes => probes.stop().catch(failed('a probe may still run'))));
+    await Promise.all(this.#loads.map(load => load.stop().catch(failed(`the load on ${load.host} may still run`))));
+    dirty.push(...(await leftovers(this.#lab, this.#baseline)));
+    await this.#writeTruth();
+    await this.#close();
+    return { dirty };
+  }
+
+  /** Only a simulator knows the truth; that it can not be had is no fault of the lab. */
+  async #writeTruth(): Promise<void> {
+    const { clock, epochNs, record } = this.#lab;
+    if (clock.kind !== 'virtual') return;
+    try {
+      for (const line of await clock.truth()) record({ kind: 'truth', line: sinceReservation(line, epochNs) });
+    } catch (error) {
+      record({ kind: 'event', atNs: await this.now().catch(() => 0), node: 'clock', what: `no truth: ${(error as Error).message.split('\n')[0]}` });
+    }
+  }
+}
+
+const FAULTS: ReadonlySet<string> = new Set<Fault['kind']>(['span-cut', 'span-flap', 'link-down', 'switch-reboot']);
+
+const isFault = (what: Fault | Load): what is Fault => FAULTS.has(what.kind);
+
+/** The lab's clock begins before the reservation: shifts the instants of a line to the run's own zero. */
+export function sinceReservation(line: RecordLine, epochNs: number): RecordLine {
+  const shifted: Record<string, unknown> = { ...line };
+  for (const key of ['beginNs', 'endNs', 'atNs']) if (typeof shifted[key] === 'number') shifted[key] = shifted[key] - epochNs;
+  return shifted as unknown as RecordLine;
+}
+
+/** A testbed over an open lab, with the counters' baseline taken. */
+export async function labTestbed(options: LabTestbedOptions): Promise<Testbed> {
+  const testbed = new LabTestbed(options);
+  await testbed.takeBaseline();
+  return testbed;
+}

@@ -1,0 +1,83 @@
+import type { RawPortCounters } from '../binding/switch.ts';
+import type { PortCounters } from '../model/record.ts';
+import type { CounterHistory } from './counter-history.ts';
+import { nowOf, type OpenLab } from './open-lab.ts';
+
+/** What SNMP brings; a failed sample says null for each of these, never zero. */
+const SAMPLED: readonly (keyof PortCounters)[] = ['rxBytes', 'txBytes', 'rxPackets', 'txPackets', 'drops', 'operUp'];
+
+export interface ObserveOptions {
+  readonly lab: OpenLab;
+  readonly history: CounterHistory;
+}
+
+type Reading = ReadonlyMap<string, RawPortCounters>;
+
+function unread(keys: readonly (keyof PortCounters)[]): PortCounters {
+  return Object.fromEntries(keys.map(key => [key, null]));
+}
+
+interface NodeReading {
+  readonly node: string;
+  /** By the topology's port name; undefined when the device could not be read. */
+  readonly ports: ReadonlyMap<string, RawPortCounters | undefined>;
+}
+
+function write({ lab, history }: ObserveOptions, atNs: number, { node, ports }: NodeReading): void {
+  const counters: Record<string, PortCounters> = {};
+  const resets = new Set<string>();
+  for (const [port, raw] of ports) {
+    if (raw === undefined) {
+      counters[port] = unread(SAMPLED);
+      continue;
+    }
+    const since = history.since({ node, port }, raw);
+    counters[port] = since.counters;
+    for (const key of since.resets) resets.add(key);
+  }
+  lab.record({ kind: 'counters', atNs, node, ports: counters });
+  if (resets.size > 0) lab.record({ kind: 'event', atNs, node, what: `counter reset: ${[...resets].join(', ')} went backwards` });
+}
+
+async function readSwitch(lab: OpenLab, node: string, read: (ports: readonly string[]) => Promise<Reading>): Promise<NodeReading> {
+  const places = lab.solution.portsOf(node);
+  try {
+    const found = await read(places.map(({ port }) => port));
+    return { node, ports: new Map(places.map(({ name, port }) => [name, found.get(port)])) };
+  } catch {
+    // The step log holds the error; the record says that nothing was read.
+    return { node, ports: new Map(places.map(({ name }) => [name, undefined])) };
+  }
+}
+
+async function readHost(lab: OpenLab, node: string): Promise<NodeReading> {
+  const [place] = lab.solution.portsOf(node);
+  const name = place?.name ?? 'eth0';
+  try {
+    return { node, ports: new Map([[name, (await lab.hosts.get(node)?.counters()) as RawPortCounters | undefined]]) };
+  } catch {
+    return { node, ports: new Map([[name, undefined]]) };
+  }
+}
+
+/** Reads every counter of every switch and host, all at once, and writes one line per device. */
+export async function observeAll(options: ObserveOptions): Promise<void> {
+  const { lab } = options;
+  const readings = await Promise.all([
+    ...[...lab.switches].map(([node, device]) => readSwitch(lab, node, ports => device.counters(ports))),
+    ...[...lab.hosts.keys()].map(node => readHost(lab, node)),
+  ]);
+  const atNs = await nowOf(lab);
+  for (const reading of readings) write(options, atNs, reading);
+}
+
+/** The light samples of all switches, all at once. A switch without SNMP gives none. */
+export async function sampleSwitches(options: ObserveOptions): Promise<void> {
+  const { lab } = options;
+  const readings = await Promise.all(
+    [...lab.switches].flatMap(([node, device]) => (device.sample ? [readSwitch(lab, node, ports => device.sample?.(ports) ?? Promise.resolve(new Map()))] : [])),
+  );
+  if (readings.length === 0) return;
+  const atNs = await nowOf(lab);
+  for (const reading of readings) write(options, atNs, reading);
+}

@@ -1,0 +1,142 @@
+import type { Host, ProbeJob, ProbeReceiver } from '../binding/host.ts';
+import type { RunningProbes } from '../binding/testbed.ts';
+import { DeviceError } from '../binding/device-error.ts';
+import type { Span } from '../model/topology.ts';
+import type { Way } from './describe-fault.ts';
+import { waysOf } from './describe-fault.ts';
+import { addressOf, hostOf, nowOf, type OpenLab } from './open-lab.ts';
+
+/** First of the dynamic ports, RFC 6335 section 6. */
+const FIRST_SOURCE_PORT = 49152;
+
+/**
+ * Source ports tried per pair of hosts. With s equal spans a port misses one of them with probability (s - 1)/s:
+ * 64 ports miss one of 4 spans once in 10^8.
+ */
+const MOST_PORTS = 64;
+
+/** iperf3's registered port; each flow to the same host takes the next. */
+const FIRST_TARGET_PORT = 5201;
+
+/** A probe flow that is known to cross one span in one direction. */
+export interface ProbeRoute {
+  readonly span: string;
+  readonly direction: Way;
+  readonly source: string;
+  readonly target: string;
+  readonly sourcePort: number;
+  readonly targetPort: number;
+}
+
+const siteOf = (lab: OpenLab, node: string): string =>
+  [...lab.topology.switches, ...lab.topology.hosts].find(({ name }) => name === node)?.site ?? '';
+
+const bordersOf = (span: Span, way: Way): readonly [string, string] =>
+  way === 'a-to-b' ? [span.ends[0].node, span.ends[1].node] : [span.ends[1].node, span.ends[0].node];
+
+/** Whether hop addresses show that a path leaves one border and arrives at the other. */
+function crosses(hops: readonly string[], from: string, to: string): boolean {
+  return hops.some((hop, i) => hop === from && hops[i + 1] === to);
+}
+
+/**
+ * Finds, for every span and direction, a UDP flow that crosses it: source ports from 49152 on are tried until traceroute shows the
+ * span's two border switches one after the other.
+ *
+ * @throws DeviceError when two spans can not be told apart, or no port of 64 leads over a span
+ */
+export async function findRoutes(lab: OpenLab): Promise<readonly ProbeRoute[]> {
+  const spans = Object.values(lab.topology.spans) as Span[];
+  const routes: ProbeRoute[] = [];
+  const targetPorts = new Map<string, number>();
+  for (const way of waysOf('both')) {
+    for (const [index, span] of spans.entries()) {
+      const [near, far] = bordersOf(span, way);
+      const twin = spans.find(other => other !== span && bordersOf(other, way).join() === [near, far].join());
+      if (twin) {
+        throw new DeviceError(near, `finding a probe path over span ${span.name}`, `spans ${span.name} and ${twin.name} join the same two switches`, 'Traceroute can not tell them apart. Join each span to a switch of its own.');
+      }
+      const hostsAt = (node: string): readonly string[] => lab.topology.hosts.filter(({ site }) => site === siteOf(lab, node)).map(({ name }) => name);
+      const [sources, targets] = [hostsAt(near), hostsAt(far)];
+      const [source, target] = [sources[index % sources.length], targets[index % targets.length]];
+      if (source === undefined || target === undefined) {
+        throw new DeviceError(near, `finding a probe path over span ${span.name}`, `no host at ${source === undefined ? near : far}'s site`, 'A probe needs a host at both sites.');
+      }
+      const targetPort = targetPorts.get(target) ?? FIRST_TARGET_PORT;
+      targetPorts.set(target, targetPort + 1);
+      const sourcePort = await findPort(lab, { source, target, targetPort, from: addressOf(lab, near), to: addressOf(lab, far), span: span.name });
+      routes.push({ span: span.name, direction: way, source, target, sourcePort, targetPort });
+    }
+  }
+  return routes;
+}
+
+async function findPort(
+  lab: OpenLab,
+  options: { readonly source: string; readonly target: string; readonly targetPort: number; readonly from: string; readonly to: string; readonly span: string },
+): Promise<number> {
+  const { targetPort } = options;
+  const host = hostOf(lab, options.source);
+  const target = addressOf(lab, options.target);
+  let last: readonly string[] = [];
+  for (let sourcePort = FIRST_SOURCE_PORT; sourcePort < FIRST_SOURCE_PORT + MOST_PORTS; sourcePort++) {
+    last = await host.path({ target, sourcePort, targetPort });
+    if (crosses(last, options.from, options.to)) return sourcePort;
+  }
+  throw new DeviceError(
+    host.name,
+    `traceroute from ${MOST_PORTS} source ports to ${options.target}`,
+    `none crossed span ${options.span} (${options.from} then ${options.to}); the last took ${last.join(', ') || 'no hop'}`,
+    'Is the span in the routing tables? Look at the BGP sessions of its border switches.',
+  );
+}
+
+interface Flow {
+  readonly route: ProbeRoute;
+  readonly receiver: ProbeReceiver;
+  readonly job: ProbeJob;
+  readonly beginNs: number;
+}
+
+async function startFlow(lab: OpenLab, route: ProbeRoute, packetsPerSecond: number): Promise<Flow> {
+  const source: Host = hostOf(lab, route.source);
+  const receiver = await hostOf(lab, route.target).receiveProbe({ port: route.targetPort });
+  try {
+    const { sourcePort } = route;
+    const job = await source.startProbe({ target: addressOf(lab, route.target), sourcePort, packetsPerSecond, receiver });
+    return { route, receiver, job, beginNs: await nowOf(lab) };
+  } catch (error) {
+    await receiver.stop();
+    throw error;
+  }
+}
+
+/** Starts one flow per route. Stopping writes one `probe` line per flow whose counts are known; the first failure is passed on. */
+export async function runProbes(
+  lab: OpenLab,
+  options: { readonly routes: readonly ProbeRoute[]; readonly phase: string; readonly packetsPerSecond: number },
+): Promise<RunningProbes> {
+  const { phase, packetsPerSecond } = options;
+  const begun = await Promise.allSettled(options.routes.map(route => startFlow(lab, route, packetsPerSecond)));
+  const flows = begun.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []));
+  const failed = begun.find(result => result.status === 'rejected');
+  if (failed) {
+    await Promise.allSettled(flows.flatMap(({ job, receiver }) => [job.stop(), receiver.stop()]));
+    throw failed.reason;
+  }
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    const ended = await Promise.allSettled(
+      flows.map(async ({ route, job, beginNs }) => {
+        const endNs = await nowOf(lab);
+        const { sent, received } = await job.stop();
+        const { span, direction, source, target } = route;
+        lab.record({ kind: 'probe', phase, span, direction, source, target, packetsPerSecond, beginNs, endNs, sent, received });
+      }),
+    );
+    await Promise.allSettled(flows.map(({ receiver }) => receiver.stop()));
+    const broken = ended.find(result => result.status === 'rejected');
+    if (broken) throw broken.reason;
+  };
+  return { stop: () => (stopped ??= stop()) };
+}
