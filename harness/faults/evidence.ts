@@ -8,11 +8,15 @@ export interface Evidence {
   readonly reason: string;
 }
 
-/** Everything in the record that bears on one fault: only what was seen while it was declared true. */
+/** Everything in the record that bears on one fault. */
 export interface Seen {
   readonly effects: readonly EffectLine[];
+  /** Probe flows of the phases in which it was true. */
   readonly probes: readonly ProbeLine[];
+  /** Readings while it was true, in order. */
   readonly counters: readonly CountersLine[];
+  /** The last reading of each device before it was injected. */
+  readonly baseline: readonly CountersLine[];
 }
 
 export interface FaultRules<F extends Fault = Fault> {

@@ -18,10 +18,10 @@ export const switchRebootRules: FaultRules<SwitchReboot> = {
   describe: fault => `reboot of ${fault.switch.name}`,
 
   /** The witnesses (uptime fell back), else a counter that is smaller than it was: it restarted with the switch. */
-  evidence(fault, { effects, counters }) {
+  evidence(fault, { effects, counters, baseline }) {
     const word = witnessed(effects);
     if (word) return word;
-    const readings = counters.filter(line => line.node === fault.switch.name);
+    const readings = [...baseline, ...counters].filter(line => line.node === fault.switch.name);
     const restarted = readings.some((reading, i) => i > 0 && fellBack(readings[i - 1] as CountersLine, reading));
     if (restarted) return { real: true, reason: `the counters of ${fault.switch.name} started again` };
     return unknown(effects, `that ${fault.switch.name} rebooted`);

@@ -1,0 +1,185 @@
+import type { Kpi } from '../checks/kpi.ts';
+import type { RunView } from '../checks/run-view.ts';
+import { statisticOf } from '../checks/statistic.ts';
+import type { Check, Profile, Statistic } from '../model/check.ts';
+import type { DecisionRule } from '../model/plan.ts';
+import type { Measurement } from '../model/record.ts';
+import { type Dimension, print } from '../model/units.ts';
+import type { CheckVerdict } from '../model/verdict.ts';
+import { decide, margin } from './decision.ts';
+import { kpiOf, LEAST_COVERAGE, type Limits, limitsOf } from './limits.ts';
+import { padded } from './padded.ts';
+
+/**
+ * Judges one expectation. Pure. Not knowing is not passing:
+ * - no samples, or under 95 % of them: inconclusive;
+ * - fewer than there should be, and the missing ones could turn a pass: inconclusive;
+ * - an event that had not happened when the phase ended, and a limit below what was waited: fail;
+ * - a conditional limit (one that holds where the lab can measure it) whose KPI has no samples at all: not run.
+ */
+export function judgeCheck(
+  check: Check,
+  options: { readonly view: RunView; readonly rule: DecisionRule; readonly profile: Profile | null },
+): CheckVerdict {
+  const kpi = kpiOf(check);
+  if (!kpi) return unknownKpi(check);
+  const statistic = check.statistic ?? kpi.statistic;
+  const limits = limitsOf({ check, kpi, statistic, view: options.view }, options.profile);
+  const seen = kpi.measure(options.view, check.phase);
+  const value = statisticOf(seen.samples, statistic, kpi.better);
+  const {
+    outcome,
+    band,
+    because,
+    shown = value,
+  } = conclude({ kpi, statistic, limits, seen, value, rule: options.rule });
+  return {
+    outcome,
+    ...(band && { band }),
+    title: titleOf(check),
+    kpi: kpi.name,
+    phase: check.phase,
+    dimension: kpi.dimension,
+    kind: limits.kind,
+    ...(limits.source !== undefined && { source: limits.source }),
+    ...ends(limits),
+    ...(shown !== undefined && { value: shown }),
+    statistic,
+    samples: seen.samples.length,
+    ...(seen.expected !== undefined && { expectedSamples: seen.expected }),
+    ...(seen.uncertainty !== undefined && value !== undefined && { uncertainty: seen.uncertainty }),
+    method: seen.method,
+    reason: because,
+    where: check.where,
+  };
+}
+
+interface Facts {
+  readonly kpi: Kpi;
+  readonly statistic: Statistic;
+  readonly limits: Limits;
+  readonly seen: Measurement;
+  readonly value: number | undefined;
+  readonly rule: DecisionRule;
+}
+
+type Conclusion = Pick<CheckVerdict, 'outcome' | 'band'> & {
+  readonly because: string;
+  /** The value to show when it is not the statistic. */
+  readonly shown?: number;
+};
+
+function conclude(facts: Facts): Conclusion {
+  const { kpi, limits, seen, value, rule } = facts;
+  const { least, most, problem } = limits;
+  if (problem !== undefined)
+    return { outcome: 'inconclusive', because: `${problem}${value === undefined ? '' : `; ${measured(facts)}`}` };
+  const expected = `expected ${rangeWords(limits)}`;
+  if (value === undefined) return withoutSamples(facts, expected);
+  const coverage = seen.samples.length / (seen.expected ?? seen.samples.length);
+  if (coverage < LEAST_COVERAGE) {
+    return {
+      outcome: 'inconclusive',
+      because: `${expected}, but coverage is ${print(coverage, 'share')}: ${seen.missing ?? 'samples are missing'}`,
+    };
+  }
+  const uncertainty = sumOf([seen.uncertainty, least?.uncertainty ?? 0, most?.uncertainty ?? 0]);
+  const decision = decide(margin({ value, least: least?.value, most: most?.value }), { rule, uncertainty });
+  if (decision.outcome === 'pass' && !survives(facts, uncertainty)) {
+    return {
+      outcome: 'inconclusive',
+      because: `${expected}, ${measured(facts)}, but what is missing could change that: ${seen.missing ?? 'samples are missing'}`,
+    };
+  }
+  return {
+    ...decision,
+    because: `${expected}, ${measured(facts)}${caveat(decision.band, { rule, uncertainty, dimension: kpi.dimension })}`,
+  };
+}
+
+function withoutSamples({ kpi, limits: { kind, most, least }, seen }: Facts, expected: string): Conclusion {
+  const why = seen.missing ?? 'no samples';
+  if (seen.exceeds !== undefined && most && seen.exceeds > most.value) {
+    return {
+      outcome: 'fail',
+      because: `${expected}, took longer than ${print(seen.exceeds, kpi.dimension)}: ${why}`,
+      shown: seen.exceeds,
+    };
+  }
+  // Taking longer than a lower bound meets it; nobody writes that, and it must not pass unseen.
+  if (seen.exceeds !== undefined) {
+    return {
+      outcome: 'inconclusive',
+      because: `${expected}, took longer than ${print(seen.exceeds, kpi.dimension)}, which does not tell${least ? ' how long' : ''}: ${why}`,
+    };
+  }
+  return { outcome: kind === 'conditional' ? 'not run' : 'inconclusive', because: `${expected}, but ${why}` };
+}
+
+/** Whether a pass holds even if every missing sample, here and in the phase that is compared with, were as bad as can be. */
+function survives(
+  { kpi, statistic, limits: { least, most }, seen, rule }: Facts,
+  uncertainty: number | undefined,
+): boolean {
+  const lowest = statisticOf(padded(seen, 0), statistic, kpi.better) ?? Number.NaN;
+  const highest = statisticOf(padded(seen, Number.POSITIVE_INFINITY), statistic, kpi.better) ?? Number.NaN;
+  const worst = Math.min(
+    margin({ value: lowest, least: least?.hardest }),
+    margin({ value: highest, most: most?.hardest }),
+  );
+  return decide(worst, { rule, uncertainty }).outcome === 'pass';
+}
+
+function sumOf(parts: readonly (number | undefined)[]): number | undefined {
+  return parts.some(part => part === undefined) ? undefined : parts.reduce<number>((sum, part) => sum + (part ?? 0), 0);
+}
+
+function measured({ kpi, statistic, seen, value }: Facts): string {
+  const plusMinus =
+    seen.uncertainty === undefined || seen.uncertainty === 0 ? '' : ` ± ${print(seen.uncertainty, kpi.dimension)}`;
+  const of = `${statistic} of ${seen.samples.length} ${seen.samples.length === 1 ? 'sample' : 'samples'}`;
+  return `${of} was ${value === undefined ? 'not known' : print(value, kpi.dimension)}${plusMinus}`;
+}
+
+function caveat(
+  band: Conclusion['band'],
+  { rule, uncertainty, dimension }: { rule: DecisionRule; uncertainty: number | undefined; dimension: Dimension },
+): string {
+  if (rule === 'simple') return '';
+  if (uncertainty === undefined)
+    return '; its measurement uncertainty is not known, so the guarded rule can not decide';
+  return band === 'conditional pass' || band === 'conditional fail'
+    ? `: ${band}, closer to the limit than U = ${print(uncertainty, dimension)}`
+    : '';
+}
+
+const rangeWords = ({ least, most }: Limits): string =>
+  [...(least ? [`at least ${least.words}`] : []), ...(most ? [`at most ${most.words}`] : [])].join(' and ');
+
+/** `limit` is the bound of the comparison, the lower one of a range; `upperLimit` the other end of a range. */
+function ends({ least, most }: Limits): Pick<CheckVerdict, 'limit' | 'upperLimit'> {
+  if (least && most) return { limit: least.value, upperLimit: most.value };
+  const only = least ?? most;
+  return only ? { limit: only.value } : {};
+}
+
+/** The expectation in words: `busbw during steady at least 90 % of roofline`. */
+export function titleOf({ kpi, statistic, phase, comparison, bound, upper }: Check): string {
+  const say = (side: Check['bound']): string => (typeof side === 'object' ? `spec ${side.spec}` : side);
+  const range = upper === undefined ? say(bound) : `${say(bound)} and ${say(upper)}`;
+  return `${statistic ? `${statistic} ` : ''}${kpi} during ${phase} ${comparison} ${range}`;
+}
+
+const unknownKpi = (check: Check): CheckVerdict => ({
+  outcome: 'error',
+  title: titleOf(check),
+  kpi: check.kpi,
+  phase: check.phase,
+  dimension: 'count',
+  kind: 'mandatory',
+  statistic: check.statistic ?? 'median',
+  samples: 0,
+  method: 'not known',
+  reason: `this version of Farspan knows no KPI ${check.kpi}`,
+  where: check.where,
+});
