@@ -6,6 +6,8 @@ export interface NetworkOptions {
   readonly seed: number;
   /** Packets carried as one unit; 1 is exact. */
   readonly trainPackets: number;
+  /** What a full RoCE packet adds to its payload on the wire; 82 B when absent (see `wire-size.ts`). Other simulators' goldens use other headers. */
+  readonly overheadBytes?: number;
 }
 
 /** One RoCEv2 flow (a queue pair) of a fixed size, or endless. */
@@ -36,6 +38,8 @@ export interface Flow {
 export interface DatagramStream {
   sent(): number;
   received(): number;
+  /** Datagrams that are known to be dropped by now: sent = received + lost + in flight. Absent where it is not counted. */
+  lost?(): number;
   stop(): void;
 }
 
@@ -91,7 +95,13 @@ export interface Network {
 
   flow(request: FlowRequest): Flow;
   /** Constant-rate UDP: one datagram of `bytes` every 1e12/`packetsPerSecond` ps, best effort class, never retransmitted. */
-  datagrams(request: { source: string; target: string; entropy: number; bytes: number; packetsPerSecond: number }): DatagramStream;
+  datagrams(request: {
+    source: string;
+    target: string;
+    entropy: number;
+    bytes: number;
+    packetsPerSecond: number;
+  }): DatagramStream;
 
   /** Ports of `node` that lead to host `target`, in the order the ECMP hash indexes them; empty drops. */
   setRoute(node: string, target: string, ports: readonly string[]): void;
@@ -100,6 +110,8 @@ export interface Network {
   setForwarding(node: string, port: string, on: boolean): void;
   span(name: string, direction: 'a-to-b' | 'b-to-a'): SpanState;
   setSpan(name: string, direction: 'a-to-b' | 'b-to-a', change: Partial<SpanState>): void;
+  /** Packets sent into the span and those of them that a cut or random loss took, since the start. */
+  spanCount(name: string, direction: 'a-to-b' | 'b-to-a'): { readonly packets: number; readonly lost: number };
   /** Empties every queue of a switch and restarts its counters: a reboot. */
   reset(node: string): void;
 
@@ -112,4 +124,11 @@ export interface Network {
   path(source: string, target: string, entropy: number): readonly { node: string; port: string }[];
   /** Packet-hops simulated so far, for the cost account. */
   readonly hops: number;
+  /** Packets of all kinds since the start: injected = delivered + dropped + inFlight, always. `inFlight` is counted, not derived. */
+  readonly account: {
+    readonly injected: number;
+    readonly delivered: number;
+    readonly dropped: number;
+    readonly inFlight: number;
+  };
 }

@@ -1,0 +1,19 @@
+import { mix } from '../kernel/mix.ts';
+
+/** IP protocol number of UDP: RoCEv2 and probes both travel in it, so a probe with a flow's entropy takes the flow's path. */
+const UDP = 17;
+
+/** What every packet of a flow carries into each switch's hash: source, target, protocol and entropy (the UDP source port), mixed. */
+export function flowHash(source: number, target: number, entropy: number): number {
+  return mix(mix(mix(source + 0x9e3779b9) ^ (target + UDP * 0x10000)) ^ entropy);
+}
+
+/** Seed of one switch: without it, switches in a row would choose alike and leave half of the paths idle (polarisation). */
+export function switchSeed(seed: number, node: number): number {
+  return mix(mix(seed | 0) ^ mix(Math.floor(seed / 2 ** 32)) ^ Math.imul(node + 1, 0x9e3779b1));
+}
+
+/** Which of `count` ports the switch takes. MurmurHash3's finalizer, then modulo as switch ASICs do. */
+export function ecmpChoice(hash: number, seed: number, count: number): number {
+  return (mix(hash ^ seed) >>> 0) % count;
+}

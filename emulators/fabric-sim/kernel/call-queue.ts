@@ -1,0 +1,56 @@
+import { MAX_TIME_PS } from './event-queue.ts';
+
+interface Call {
+  readonly atPs: number;
+  readonly sequence: number;
+  readonly run: () => void;
+}
+
+const before = (a: Call, b: Call): boolean => a.atPs < b.atPs || (a.atPs === b.atPs && a.sequence < b.sequence);
+
+/** Calls asked for from outside, in order of time and then of asking. A binary heap: such calls are rare beside packets. */
+export class CallQueue {
+  private readonly heap: Call[] = [];
+  private sequence = 0;
+
+  /** Time of the earliest call, ps; Infinity when there is none. */
+  peek(): number {
+    return this.heap[0]?.atPs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** @throws RangeError when the time is no integer in 0..2^53 */
+  push(atPs: number, run: () => void): void {
+    if (!Number.isInteger(atPs) || atPs < 0 || atPs > MAX_TIME_PS)
+      throw new RangeError(`${atPs} is not a virtual time in integer ps up to 2^53.`);
+    const call = { atPs, sequence: this.sequence++, run };
+    const heap = this.heap;
+    let at = heap.push(call) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!before(call, heap[parent] as Call)) break;
+      heap[at] = heap[parent] as Call;
+      at = parent;
+    }
+    heap[at] = call;
+  }
+
+  /** Removes the earliest call. Call only after `peek` answered a finite time. */
+  take(): () => void {
+    const heap = this.heap;
+    const top = heap[0] as Call;
+    const last = heap.pop() as Call;
+    if (heap.length > 0) {
+      let at = 0;
+      for (;;) {
+        let child = 2 * at + 1;
+        if (child >= heap.length) break;
+        if (child + 1 < heap.length && before(heap[child + 1] as Call, heap[child] as Call)) child++;
+        if (!before(heap[child] as Call, last)) break;
+        heap[at] = heap[child] as Call;
+        at = child;
+      }
+      heap[at] = last;
+    }
+    return top.run;
+  }
+}
