@@ -49,17 +49,25 @@ export function renderHtml(reported: ReportedRun): string {
   const title = run?.scenario.title ?? 'a run without a record';
   const contents: readonly (readonly [string, string, Markup | readonly Markup[]])[] = [
     ...(cards.length > 0
-      ? [['missed', cards.length === 1 ? 'What went wrong' : `What went wrong (${cards.length})`, cards] as const]
+      ? [
+          [
+            'missed',
+            cards.length === 1 ? 'What went wrong' : `What went wrong: ${cards.length} findings`,
+            cards,
+          ] as const,
+        ]
       : []),
     ['thresholds', 'Thresholds', html`${thresholdTable(verdict.checks)}${derivation(run)}`],
     ['gates', 'Gates: was the test itself sound?', gateTable(verdict.gates)],
-    ['time', 'Over time', plotSection(data)],
+    ['time', 'Plots: the run over time', plotSection(data)],
     ...(run ? [['topology', 'Topology', topologyDrawing(run.plan.topology, lines)] as const] : []),
     ['faults', 'Faults: injected, seen, healed, read back', faultTable(timeline)],
     ['steps', 'Steps: what was sent and what came back', stepsTree(steps)],
-    ['events', 'Events from the devices', eventList(lines)],
-    ...(errors.length > 0 ? [['errors', "The harness's own measurement error", errorTable(errors)] as const] : []),
-    ['trust', 'Coverage and trust', trustSection(lines, verdict, timeline, host)],
+    ['events', 'Events: what devices said by themselves', eventList(lines)],
+    ...(errors.length > 0
+      ? [['errors', "Accuracy: the harness's own measurement error", errorTable(errors)] as const]
+      : []),
+    ['trust', 'Trust: coverage, tools, machine', trustSection(lines, verdict, timeline, host)],
   ];
   const short = (heading: string) => heading.split(':')[0] ?? heading;
   return pageShell({

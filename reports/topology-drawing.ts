@@ -129,9 +129,14 @@ function instantsOf({ phases, faults, endNs }: Timeline): readonly Instant[] {
 const share = (fault: FaultStory, { beginNs, endNs }: Instant): string => {
   const [from, to] = [Math.max(fault.beginNs, beginNs), Math.min(fault.endNs, endNs)];
   const whole = endNs - beginNs;
+  if (fault.beginNs < beginNs && to < endNs) return ` until ${print(to - beginNs, 'duration')} into this phase`;
   const part = whole > 0 ? (to - from) / whole : 1;
   return part > 0.995 ? '' : ` (${print(to - from, 'duration')} of this phase)`;
 };
+
+/** Faults that are drawn in a phase: not one that the phase before left over and that was healed in its first twentieth. */
+const marked = ({ faults, beginNs, endNs }: Instant): readonly FaultStory[] =>
+  faults.filter(fault => fault.beginNs >= beginNs || fault.endNs - beginNs > (endNs - beginNs) / 20);
 
 /** The fabric as a drawing, with one layer a phase: what was faulted, and what the spans carried. */
 export function topologyDrawing(topology: Topology, lines: readonly RecordLine[]): Markup {
@@ -140,6 +145,7 @@ export function topologyDrawing(topology: Topology, lines: readonly RecordLine[]
   const probes = lines.filter(line => line.kind === 'probe');
   const instants = instantsOf(timelineOf(lines));
   const spans = Object.values(topology.spans);
+  const spanNamed = new Map(spans.map(span => [span.name, span]));
   const first = Math.max(
     0,
     instants.findIndex(({ faults }) => faults.length > 0),
@@ -151,22 +157,22 @@ export function topologyDrawing(topology: Topology, lines: readonly RecordLine[]
     ${distinct(topology.links).map(link => linkLine(link, layout.places))}
     ${layout.spans.map(track => html`<path class="span" d="${pathOf(track)}"><title>span ${track.name}</title></path>`)}
     ${[...layout.places.values()].map(nodeShape)}
-    ${layout.spans.map((track, i) => {
-      const span = spans[i] as Span;
+    ${layout.spans.map(track => {
+      const span = spanNamed.get(track.name) as Span;
       return html`<text class="span-name" x="${middle(track)}" y="${track.y - 14}" text-anchor="middle"><tspan class="strong">${short(span.name, 40)}</tspan>  ${span.length} · ${print(propagationNs(span), 'duration')} one way · ${span.rate}</text>`;
     })}`;
 
   const layers = instants.map((instant, i) => {
-    const states = layout.spans.map((track, at) => {
-      const dead = instant.faults.some(({ injected: { fault } }) => 'span' in fault && fault.span.name === track.name);
-      return html`<text class="span-state${dead ? ' bad' : ''}" x="${middle(track)}" y="${track.y + (dead ? 24 : 18)}" text-anchor="middle">${spanState(spans[at] as Span, instant, windows, probes)}</text>`;
+    const states = layout.spans.map(track => {
+      const dead = marked(instant).some(({ injected: { fault } }) => 'span' in fault && fault.span.name === track.name);
+      return html`<text class="span-state${dead ? ' bad' : ''}" x="${middle(track)}" y="${track.y + (dead ? 24 : 18)}" text-anchor="middle">${spanState(spanNamed.get(track.name) as Span, instant, windows, probes)}</text>`;
     });
-    return html`<g class="layer${i === first ? ' on' : ''}" data-layer="${i}">${instant.faults.map(({ injected }) => faultMark(injected.fault, layout))}${states}</g>`;
+    return html`<g class="layer${i === first ? ' on' : ''}" data-layer="${i}">${marked(instant).map(({ injected }) => faultMark(injected.fault, layout))}${states}</g>`;
   });
 
   return html`
     <fieldset class="choice" id="instant"><legend>State in phase</legend>
-      ${instants.map(({ name, faults }, i) => html`<label><input type="radio" name="instant" value="${i}"${i === first ? html` checked` : ''}><span>${name}${faults.length > 0 ? html` <b class="mark" title="faults in effect">✕ ${faults.length}</b>` : ''}</span></label>`)}
+      ${instants.map((instant, i) => html`<label><input type="radio" name="instant" value="${i}"${i === first ? html` checked` : ''}><span>${instant.name}${marked(instant).length > 0 ? html` <b class="mark" title="faults in effect">✕ ${marked(instant).length}</b>` : ''}</span></label>`)}
     </fieldset>
     <div class="scroll" tabindex="0" role="region" aria-label="Topology drawing">
       <svg class="topology" viewBox="0 0 ${Math.ceil(layout.width)} ${Math.ceil(layout.height)}" width="${Math.ceil(layout.width)}" height="${Math.ceil(layout.height)}" role="img" aria-label="${`${topology.name}: ${topology.sites.length} sites, ${topology.switches.length} switches, ${topology.hosts.length} hosts, ${spans.length} spans`}">${base}${layers}</svg>

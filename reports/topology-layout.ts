@@ -37,8 +37,8 @@ export interface Layout {
 const SIZE = { spine: [104, 30], leaf: [96, 28], host: [26, 22] } as const;
 const GAP = { spine: 28, leaf: 20, host: 6 } as const;
 /** Room between two spans, for a line of text and a line of state. */
-const TRACK = 58;
-const SITE_GAP = 70;
+const TRACK = 68;
+const SITE_GAP = 200;
 const PAD = 22;
 const HOSTS_A_ROW = 16;
 
@@ -46,7 +46,10 @@ type Role = keyof typeof SIZE;
 
 const rowWidth = (role: Role, count: number) => (count === 0 ? 0 : count * SIZE[role][0] + (count - 1) * GAP[role]);
 
-/** Where everything stands: sites side by side, spines over leaves over hosts, spans as tracks above. Pure arithmetic, any graph. */
+/**
+ * Where everything stands: sites side by side, spines over leaves over hosts, spans as tracks above, the widest on top.
+ * Every second site has its spines mirrored, so the usual spans (spine i to spine i) nest and do not cross. Any graph.
+ */
 export function topologyLayout(topology: Topology): Layout {
   const spans = Object.values(topology.spans);
   const top = 18 + spans.length * TRACK + 26;
@@ -55,12 +58,12 @@ export function topologyLayout(topology: Topology): Layout {
   const siteHeights: number[] = [];
   let left = 10;
 
-  for (const site of topology.sites) {
+  for (const [index, site] of topology.sites.entries()) {
     const namesOf = (role: 'spine' | 'leaf') =>
       topology.switches.filter(node => node.site === site && node.role === role).map(({ name }) => name);
     const hosts = topology.hosts.filter(node => node.site === site).map(({ name }) => name);
     const rows: (readonly [Role, readonly string[], number])[] = [
-      ['spine', namesOf('spine'), 0],
+      ['spine', index % 2 === 0 ? namesOf('spine') : namesOf('spine').toReversed(), 0],
       ['leaf', namesOf('leaf'), 92],
     ];
     for (let i = 0; i < hosts.length; i += HOSTS_A_ROW)
@@ -92,14 +95,18 @@ export function topologyLayout(topology: Topology): Layout {
     return { x, y: place ? place.y - place.height / 2 : top };
   };
 
+  const tracks = spans.map(({ name, ends: [a, b] }) => {
+    const [from, to] = [leave(a.node), leave(b.node)];
+    return { name, fromX: from.x, fromY: from.y, toX: to.x, toY: to.y };
+  });
+  const extent = ({ fromX, toX }: { readonly fromX: number; readonly toX: number }) => Math.abs(toX - fromX);
+  const widestFirst = tracks.toSorted((a, b) => extent(b) - extent(a));
+
   return {
     width: left - SITE_GAP + 10,
     height: top + tallest + 12,
     places,
     sites: sites.map(site => ({ ...site, height: tallest })),
-    spans: spans.map(({ name, ends: [a, b] }, i): SpanTrack => {
-      const [from, to] = [leave(a.node), leave(b.node)];
-      return { name, fromX: from.x, fromY: from.y, toX: to.x, toY: to.y, y: 18 + i * TRACK + 26 };
-    }),
+    spans: widestFirst.map((track, i): SpanTrack => ({ ...track, y: 18 + i * TRACK + 26 })),
   };
 }

@@ -61,9 +61,8 @@ function card(check: CheckVerdict, id: string): Markup {
     ['Statistic', `${check.statistic}, ${samplesText(check)}`],
     ['Phase', check.phase],
     ...(check.band === undefined ? [] : [['Band (ILAC-G8)', check.band] as const]),
-    ['Where', whereText(check)],
   ];
-  return html`<article class="card ${toneOf(check.outcome)}"><h3>${badge(check.outcome)} ${check.title}</h3><p class="sentence">${check.reason}</p>${marginBar(check, id)}<dl class="numbers">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl><p class="quiet">${check.method}${check.source === undefined ? '' : ` · limit from ${check.source}`}</p></article>`;
+  return html`<article class="card ${toneOf(check.outcome)}"><h3>${badge(check.outcome)} ${check.title}</h3><p class="sentence">${check.reason}</p>${marginBar(check, id)}<dl class="numbers">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl><p class="quiet">at <code>${whereText(check)}</code></p><p class="quiet">${check.method}${check.source === undefined ? '' : ` · limit from ${check.source}`}</p></article>`;
 }
 
 const gateCard = ({ gate, outcome, title, reason }: GateVerdict): Markup =>
@@ -83,7 +82,7 @@ export function thresholdTable(checks: readonly CheckVerdict[]): Markup {
   if (checks.length === 0) return html`<p class="quiet">No threshold was judged.</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Thresholds"><table class="thresholds"><thead><tr><th scope="col">Outcome</th><th scope="col">Expectation</th><th scope="col" class="number">Value</th><th scope="col" class="number">U</th><th scope="col" class="number">Limit</th><th scope="col" class="number">Margin</th><th scope="col">Statistic</th><th scope="col">Where</th></tr></thead><tbody>${checks.map(
     check =>
-      html`<tr><td>${badge(check.outcome)}</td><td>${check.title}${decides(check) ? '' : html` <span class="tag">${check.kind}, does not decide</span>`}${check.source === undefined ? '' : html`<br><span class="quiet">${check.source}</span>`}</td><td class="number"><b>${valueText(check)}</b></td><td class="number">${uncertaintyText(check)}</td><td class="number">${limitText(check)}</td><td class="number">${marginText(check)}</td><td>${check.statistic}, ${samplesText(check)}</td><td class="where">${whereText(check)}</td></tr>`,
+      html`<tr><td>${badge(check.outcome)}</td><td>${check.title}${decides(check) ? '' : html` <span class="tag">${check.kind}, does not decide</span>`}${check.source === undefined ? '' : html`<br><span class="quiet">${check.source}</span>`}</td><td class="number"><b>${valueText(check)}</b></td><td class="number">${uncertaintyText(check)}</td><td class="number">${limitText(check)}</td><td class="number">${marginText(check)}</td><td class="whole">${check.statistic}, ${samplesText(check)}</td><td class="where" title="${whereText(check)}">line ${check.where.line}</td></tr>`,
   )}</tbody></table></div>`;
 }
 

@@ -140,7 +140,18 @@
         ctx.moveTo(from, y);
         ctx.lineTo(to, y);
         ctx.stroke();
-        if (to - from > 80 * px) ctx.fillText(`${label} ${number(value)}`, to - 4 * px, y - 2 * px);
+        if (to - from < 80 * px) continue;
+        // Halo, so that the words stand on any line. Below the limit when there is no room above it.
+        const words = `${label} ${number(value)}`;
+        const baseline = y - 3 * px < u.bbox.top + 14 * px ? y + 15 * px : y - 3 * px;
+        ctx.save();
+        ctx.setLineDash([]);
+        ctx.lineJoin = 'round';
+        ctx.lineWidth = 4 * px;
+        ctx.strokeStyle = css('--sheet');
+        ctx.strokeText(words, to - 5 * px, baseline);
+        ctx.fillText(words, to - 5 * px, baseline);
+        ctx.restore();
       }
       ctx.restore();
     };
@@ -158,20 +169,26 @@
     return {
       width: Math.max(260, figure.querySelector('.canvas').clientWidth),
       height: 210,
-      padding: [22, 14, 0, 0],
+      padding: [22, 32, 0, 0],
       cursor: {
         sync: { key: 'run', setSeries: false },
         drag: { x: true, y: false, setScale: true },
         points: { size: 7 },
         bind: { dblclick: () => () => (zoom(full), null) },
       },
-      legend: { live: true },
+      legend: {
+        live: true,
+        markers: {
+          width: 3,
+          dash: (_, i) => ['solid', 'dashed', 'dotted'][(i - 1) % DASHES.length > 2 ? 1 : (i - 1) % DASHES.length],
+        },
+      },
       scales: {
         x: { time: false, auto: false, min: current.min, max: current.max, range: (_, min, max) => [min, max] },
         y: { range: (_, min, max) => [Math.min(0, min ?? 0), Math.max(max ?? 0, limitPeak) * 1.12 || 1] },
       },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map(tick => `${number(tick)} ${data.timeUnit}`), space: 90 },
+        { ...axis, values: (_, ticks) => ticks.map(tick => `${number(tick)} ${data.timeUnit}`), space: 90, size: 34 },
         { ...axis, size: 62, values: (_, ticks) => ticks.map(number) },
       ],
       series: [

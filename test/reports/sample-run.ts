@@ -63,8 +63,8 @@ function fabric(text: Rewrite): Topology {
 const busbwOf = (round: number): number =>
   round < 10 ? 91 + (round % 3) * 0.6 : round === 10 ? 12 : round < 20 ? 84 + (round % 2) : 91.5;
 
-/** Counters each ms: both spans at 180 Gb/s; north is dark from 400 ms to 800 ms, south then carries all. */
-function counters(text: Rewrite): readonly CountersLine[] {
+/** Counters each `everyMs` ms: both spans at 180 Gb/s; north is dark from 400 ms to 800 ms, south then carries all. */
+function counters(text: Rewrite, everyMs: number): readonly CountersLine[] {
   const lines: CountersLine[] = [];
   const octets = { north: 0, south: 0, host: 0 };
   let [pausedNs, marked, queuePackets] = [0, 0, 0];
@@ -83,6 +83,7 @@ function counters(text: Rewrite): readonly CountersLine[] {
       drops: 0,
       ...more,
     });
+    if (ms % everyMs !== 0) continue;
     const atNs = ms * MS;
     const unreadable = ms >= 600 && ms < 606;
     for (const site of ['a', 'b']) {
@@ -122,7 +123,7 @@ function counters(text: Rewrite): readonly CountersLine[] {
 }
 
 /** A plausible run of the failover scenario: one limit met, one missed, one inconclusive, one for information. */
-export function sampleRun(text: Rewrite = asIs): Required<ReportedRun> {
+export function sampleRun(text: Rewrite = asIs, { everyMs = 1 } = {}): Required<ReportedRun> {
   const topology = fabric(text);
   const { north } = topology.spans as { readonly north: Span };
   const phase = {
@@ -201,7 +202,7 @@ export function sampleRun(text: Rewrite = asIs): Required<ReportedRun> {
         software: text('SONiC.202405', 'banner'),
       })),
     },
-    ...counters(text),
+    ...counters(text, everyMs),
     ...rounds,
     ...probes,
     ...Array.from({ length: 241 }, (_, i): RecordLine[] =>
