@@ -26,7 +26,8 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
   const spanAt = new Map<string, string>();
   for (const { name, ends } of Object.values(built.spans)) {
     for (const { node, port } of ends) spanAt.set(`${node} ${port}`, name);
-    if (defect.spanLoss !== undefined) for (const direction of DIRECTIONS) network.setSpan(name, direction, { loss: defect.spanLoss });
+    if (defect.spanLoss !== undefined)
+      for (const direction of DIRECTIONS) network.setSpan(name, direction, { loss: defect.spanLoss });
   }
 
   const listeners: ((event: SimEvent) => void)[] = [];
@@ -53,7 +54,8 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
       return network.hops;
     },
     advance(untilPs, until) {
-      if (!(untilPs <= LAST_PS)) throw new RangeError(`Virtual time ends at ${LAST_PS} ps (2.5 h), ${untilPs} ps was asked for.`);
+      if (!(untilPs <= LAST_PS))
+        throw new RangeError(`Virtual time ends at ${LAST_PS} ps (2.5 h), ${untilPs} ps was asked for.`);
       if (until && until.job.rounds.length >= until.rounds) return;
       awaited = until;
       try {
@@ -84,7 +86,10 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
       network.datagrams({ source, target, entropy: sourcePort, bytes: PROBE_BYTES, packetsPerSecond }),
     path(source, target, sourcePort) {
       const hops = network.path(source, target, sourcePort);
-      return { hops, spans: hops.map(({ node, port }) => spanAt.get(`${node} ${port}`)).filter(name => name !== undefined) };
+      return {
+        hops,
+        spans: hops.map(({ node, port }) => spanAt.get(`${node} ${port}`)).filter(name => name !== undefined),
+      };
     },
 
     ports: node => control.ports(node),

@@ -34,7 +34,10 @@ function slowUplink(topology: Topology): Topology {
 }
 
 function longSpan(topology: Topology): Topology {
-  const spans = Object.entries(topology.spans).map(([name, span]) => [name, { ...span, length: metres(span.length, 2) }]);
+  const spans = Object.entries(topology.spans).map(([name, span]) => [
+    name,
+    { ...span, length: metres(span.length, 2) },
+  ]);
   return { ...topology, spans: Object.fromEntries(spans) };
 }
 
@@ -50,7 +53,10 @@ export const DEFECTS = {
     build: settings(() => ({ ecn: { min: '0 B', max: '1 B', probability: 1 } })),
   },
   'pfc-off': { what: 'No port ever sends a pause.', build: settings(() => ({ pfc: null })) },
-  'dcqcn-off': { what: 'Every sender stays at line rate whatever comes back.', build: settings(() => ({ dcqcn: null })) },
+  'dcqcn-off': {
+    what: 'Every sender stays at line rate whatever comes back.',
+    build: settings(() => ({ dcqcn: null })),
+  },
   'deaf-sender': { what: 'The first flow of every sender ignores CNPs; its others obey.', deafSender: true },
   'dcqcn-deaf': {
     what: 'Senders hear CNPs and hardly react: a cut goes no lower than 60 Gb/s.',
@@ -59,10 +65,20 @@ export const DEFECTS = {
   'slow-failover': {
     what: 'Detection takes 300 ms, a BGP hop 30 ms and a FIB update 70 ms, so failover takes 400 ms.',
     build: settings(({ controlPlane }) => ({
-      controlPlane: { ...controlPlane, lossOfLight: '300 ms', bfdInterval: '100 ms', bfdMultiplier: 3, bgpHop: '30 ms', fibUpdate: '70 ms' },
+      controlPlane: {
+        ...controlPlane,
+        lossOfLight: '300 ms',
+        bfdInterval: '100 ms',
+        bfdMultiplier: 3,
+        bgpHop: '30 ms',
+        fibUpdate: '70 ms',
+      },
     })),
   },
-  'no-failover': { what: 'Routes are never withdrawn: forwarding tables stay as they were at the start.', frozenTables: true },
+  'no-failover': {
+    what: 'Routes are never withdrawn: forwarding tables stay as they were at the start.',
+    frozenTables: true,
+  },
   'ecmp-polarised': { what: 'Every flow hashes to the first port of its ECMP set.', firstPortOnly: true },
   'slow-uplink': { what: 'The first cable between two switches runs at a quarter of its rate.', build: slowUplink },
   'long-span': { what: 'Every span is twice as long as declared.', build: longSpan },
@@ -81,6 +97,7 @@ export type DefectName = keyof typeof DEFECTS;
 
 /** @throws RangeError for a name that is not known, with those that are */
 export function defectNamed(name: string): Defect {
-  if (!Object.hasOwn(DEFECTS, name)) throw new RangeError(`There is no defect "${name}". Known: ${Object.keys(DEFECTS).join(', ')}.`);
+  if (!Object.hasOwn(DEFECTS, name))
+    throw new RangeError(`There is no defect "${name}". Known: ${Object.keys(DEFECTS).join(', ')}.`);
   return DEFECTS[name as DefectName];
 }

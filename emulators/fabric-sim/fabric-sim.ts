@@ -65,9 +65,18 @@ export interface FabricSim {
   /** Why the load can not be simulated; undefined when it can. */
   refuses(load: Load): string | undefined;
   startJob(load: Load): SimJob;
-  startProbe(probe: { readonly source: string; readonly target: string; readonly sourcePort: number; readonly packetsPerSecond: number }): DatagramStream;
+  startProbe(probe: {
+    readonly source: string;
+    readonly target: string;
+    readonly sourcePort: number;
+    readonly packetsPerSecond: number;
+  }): DatagramStream;
   /** Switch and port hops of a UDP flow with this source port, and the spans it crosses. */
-  path(source: string, target: string, sourcePort: number): { readonly hops: readonly { readonly node: string; readonly port: string }[]; readonly spans: readonly string[] };
+  path(
+    source: string,
+    target: string,
+    sourcePort: number,
+  ): { readonly hops: readonly { readonly node: string; readonly port: string }[]; readonly spans: readonly string[] };
 
   ports(node: string): readonly SimPort[];
   setAdmin(node: string, port: string, up: boolean): void;

@@ -14,14 +14,17 @@ const UNDER_WAY = 4;
 export const allToAll: PatternKind<LoadOf<'all-to-all'>> = {
   refuses(load, { hosts }) {
     if (hosts.length < 2) return `An all-to-all needs two hosts, there are ${hosts.length}.`;
-    if (magnitude(load.bytes) < hosts.length) return `${load.bytes} is too small to give each of ${hosts.length} hosts a byte.`;
+    if (magnitude(load.bytes) < hosts.length)
+      return `${load.bytes} is too small to give each of ${hosts.length} hosts a byte.`;
     return undefined;
   },
   create(load, { topology, connect, time }) {
     const bytes = magnitude(load.bytes);
     const hosts = topology.hosts.map(({ name }) => name);
     const n = hosts.length;
-    const pairs = hosts.map((host, i) => Array.from({ length: n - 1 }, (_, s) => connect(host, hosts[(i + s + 1) % n] as string)));
+    const pairs = hosts.map((host, i) =>
+      Array.from({ length: n - 1 }, (_, s) => connect(host, hosts[(i + s + 1) % n] as string)),
+    );
     return {
       round(done) {
         const beginPs = time.nowPs();
@@ -33,7 +36,10 @@ export const allToAll: PatternKind<LoadOf<'all-to-all'>> = {
         const exchange = (rank: number, shift: number): void => {
           if (shift > n - 1) return;
           const pair = (pairs[rank] as QueuePair[])[shift - 1] as QueuePair;
-          pair.send(part(bytes, n, (rank + shift) % n), { delivered, acknowledged: () => exchange(rank, shift + UNDER_WAY) });
+          pair.send(part(bytes, n, (rank + shift) % n), {
+            delivered,
+            acknowledged: () => exchange(rank, shift + UNDER_WAY),
+          });
         };
         for (let rank = 0; rank < n; rank++) for (let shift = 1; shift <= UNDER_WAY; shift++) exchange(rank, shift);
       },

@@ -3,7 +3,10 @@ import type { Time } from './pattern.ts';
 import type { QueuePair } from './queue-pair.ts';
 
 /** Every pair sends `bytes` at once. Calls back when all have arrived, with each flow's goodput over its own time. */
-export function atOnce(pairs: readonly QueuePair[], options: { readonly bytes: number; readonly time: Time; readonly done: (flowsBps: number[]) => void }): void {
+export function atOnce(
+  pairs: readonly QueuePair[],
+  options: { readonly bytes: number; readonly time: Time; readonly done: (flowsBps: number[]) => void },
+): void {
   const { bytes, time, done } = options;
   const beginPs = time.nowPs();
   const flowsBps = pairs.map(() => 0);

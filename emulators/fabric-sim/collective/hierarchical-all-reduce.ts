@@ -15,9 +15,11 @@ export const hierarchicalAllReduce: PatternKind<LoadOf<'all-reduce'>> = {
     const sites = topology.sites.map(site => topology.hosts.filter(host => host.site === site).length);
     const n = sites[0] ?? 0;
     if (sites.length < 2) return `A hierarchical all-reduce needs two sites, there is ${sites.length}.`;
-    if (sites.some(size => size !== n)) return `A hierarchical all-reduce needs sites of equal size, these have ${sites.join(', ')} hosts.`;
+    if (sites.some(size => size !== n))
+      return `A hierarchical all-reduce needs sites of equal size, these have ${sites.join(', ')} hosts.`;
     if (n < 2) return `A hierarchical all-reduce needs two hosts in each site, there is ${n}.`;
-    if (magnitude(load.bytes) < topology.hosts.length * 8) return `${load.bytes} is too small to be cut into ${topology.hosts.length} chunks of 8 B.`;
+    if (magnitude(load.bytes) < topology.hosts.length * 8)
+      return `${load.bytes} is too small to be cut into ${topology.hosts.length} chunks of 8 B.`;
     return undefined;
   },
   create(load, { topology, connect, time }) {
@@ -26,7 +28,9 @@ export const hierarchicalAllReduce: PatternKind<LoadOf<'all-reduce'>> = {
     const n = (sites[0] as string[]).length;
     const ranks = topology.hosts.length;
     const inside = sites.map(hosts => hosts.map((host, i) => connect(host, hosts[(i + 1) % n] as string)));
-    const across = Array.from({ length: n }, (_, i) => sites.map((hosts, k) => connect(hosts[i] as string, (sites[(k + 1) % sites.length] as string[])[i] as string)));
+    const across = Array.from({ length: n }, (_, i) =>
+      sites.map((hosts, k) => connect(hosts[i] as string, (sites[(k + 1) % sites.length] as string[])[i] as string)),
+    );
     return {
       round(done) {
         const beginPs = time.nowPs();
@@ -54,7 +58,13 @@ export const hierarchicalAllReduce: PatternKind<LoadOf<'all-reduce'>> = {
           }),
         );
         const scatter = inside.map((pairs, site) =>
-          ringPass({ pairs, bytes, steps: n - 1, firstChunk: 0, onDone: i => (exchange[i] as (typeof exchange)[number]).start(site) }),
+          ringPass({
+            pairs,
+            bytes,
+            steps: n - 1,
+            firstChunk: 0,
+            onDone: i => (exchange[i] as (typeof exchange)[number]).start(site),
+          }),
         );
         for (const pass of scatter) for (let i = 0; i < n; i++) pass.start(i);
       },

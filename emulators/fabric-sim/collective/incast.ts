@@ -5,8 +5,10 @@ import { bitRate, type LoadOf, type PatternKind } from './pattern.ts';
 /** The hosts after the first send to the first, all at once. busbw is the goodput into the receiver over the round: senders x bytes / T. */
 export const incast: PatternKind<LoadOf<'incast'>> = {
   refuses(load, { hosts }) {
-    if (!Number.isInteger(load.senders) || load.senders < 1) return `An incast needs a whole number of senders, got ${load.senders}.`;
-    if (load.senders > hosts.length - 1) return `An incast of ${load.senders} senders needs ${load.senders + 1} hosts, there are ${hosts.length}.`;
+    if (!Number.isInteger(load.senders) || load.senders < 1)
+      return `An incast needs a whole number of senders, got ${load.senders}.`;
+    if (load.senders > hosts.length - 1)
+      return `An incast of ${load.senders} senders needs ${load.senders + 1} hosts, there are ${hosts.length}.`;
     return undefined;
   },
   create(load, { topology, connect, time }) {

@@ -97,7 +97,14 @@ export function startJob(options: JobOptions): SimJob {
     pattern.round?.(result => {
       if (stopped) return;
       const wrong = pairs.filter(pair => pair.delivered() !== pair.expected()).length;
-      rounds.push({ kind: 'round', round: rounds.length, beginNs: beginPs / 1e3, endNs: network.nowPs / 1e3, ...result, wrong });
+      rounds.push({
+        kind: 'round',
+        round: rounds.length,
+        beginNs: beginPs / 1e3,
+        endNs: network.nowPs / 1e3,
+        ...result,
+        wrong,
+      });
       play();
       onRound(job);
     });

@@ -7,7 +7,8 @@ export const permutation: PatternKind<LoadOf<'permutation'>> = {
   refuses(load, { hosts }) {
     if (hosts.length < 2) return `A permutation needs two hosts, there are ${hosts.length}.`;
     if (!Number.isInteger(load.shift)) return `A permutation shifts by a whole number of hosts, got ${load.shift}.`;
-    if (load.shift % hosts.length === 0) return `A shift of ${load.shift} among ${hosts.length} hosts sends everything to its sender.`;
+    if (load.shift % hosts.length === 0)
+      return `A shift of ${load.shift} among ${hosts.length} hosts sends everything to its sender.`;
     return undefined;
   },
   create(load, { topology, connect, time }) {

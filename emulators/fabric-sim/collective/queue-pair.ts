@@ -39,7 +39,10 @@ export function queuePair(
     name: `${pair.source}->${pair.target}`,
     send(bytes, { delivered, acknowledged }) {
       expected += bytes;
-      const callbacks = { ...(delivered && { onDelivered: delivered }), ...(acknowledged && { onAcknowledged: acknowledged }) };
+      const callbacks = {
+        ...(delivered && { onDelivered: delivered }),
+        ...(acknowledged && { onAcknowledged: acknowledged }),
+      };
       if (flow) flow.send(bytes, callbacks);
       else {
         const { source, target, entropy } = pair;

@@ -10,7 +10,8 @@ import { ringPass } from './ring-pass.ts';
 export const ringAllReduce: PatternKind<LoadOf<'all-reduce'>> = {
   refuses(load, { hosts }) {
     if (hosts.length < 2) return `An all-reduce needs two hosts, there are ${hosts.length}.`;
-    if (magnitude(load.bytes) < hosts.length * 8) return `${load.bytes} is too small to be cut into ${hosts.length} chunks of 8 B.`;
+    if (magnitude(load.bytes) < hosts.length * 8)
+      return `${load.bytes} is too small to be cut into ${hosts.length} chunks of 8 B.`;
     return undefined;
   },
   create(load, { topology, connect, time }) {

@@ -93,7 +93,14 @@ export class ControlPlane {
     return [...this.#portsOf(node).values()].map(side => {
       const far = farSide(side);
       const { adminUp, operUp, lastChangePs } = side;
-      return { name: side.port, adminUp, operUp, lastChangePs, rateBps: side.wire.rateBps, neighbor: { node: far.node, port: far.port } };
+      return {
+        name: side.port,
+        adminUp,
+        operUp,
+        lastChangePs,
+        rateBps: side.wire.rateBps,
+        neighbor: { node: far.node, port: far.port },
+      };
     });
   }
 
@@ -133,7 +140,8 @@ export class ControlPlane {
 
   setAdmin(node: string, port: string, up: boolean): void {
     const side = this.#portsOf(node).get(port);
-    if (!side) throw new RangeError(`${node} has no port ${port}. Known: ${[...this.#portsOf(node).keys()].join(', ')}.`);
+    if (!side)
+      throw new RangeError(`${node} has no port ${port}. Known: ${[...this.#portsOf(node).keys()].join(', ')}.`);
     if (side.adminUp === up) return;
     side.adminUp = up;
     this.#reconsider(side.wire);
@@ -326,7 +334,8 @@ export class ControlPlane {
       if (advertised.size === 0) return;
       for (const side of this.#portsOf(node).values()) {
         const far = farSide(side);
-        if (isPeering(side)) waiting.push({ to: far, update: (speakers.get(node) as Speaker).tell(this.asn(far.node), advertised) });
+        if (isPeering(side))
+          waiting.push({ to: far, update: (speakers.get(node) as Speaker).tell(this.asn(far.node), advertised) });
       }
     };
     for (const side of this.#wires.flatMap(({ sides }) => sides).filter(isPeering)) {
@@ -335,7 +344,8 @@ export class ControlPlane {
     }
     for (const side of this.#wires.flatMap(({ sides }) => sides)) {
       const far = farSide(side);
-      if (side.isSwitch && this.#hosts.has(far.node)) spread(side.node, (speakers.get(side.node) as Speaker).attach(far.node, side.port));
+      if (side.isSwitch && this.#hosts.has(far.node))
+        spread(side.node, (speakers.get(side.node) as Speaker).attach(far.node, side.port));
     }
     for (let next = 0; next < waiting.length; next++) {
       const { to, update } = waiting[next] as (typeof waiting)[number];
@@ -389,7 +399,8 @@ export class ControlPlane {
 
   /** A box that boots says nothing. */
   #emit(node: string, kind: SimEvent['kind'], port?: string): void {
-    if (!this.#down.has(node)) this.#onEvent({ atPs: this.#network.nowPs, node, kind, ...(port !== undefined && { port }) });
+    if (!this.#down.has(node))
+      this.#onEvent({ atPs: this.#network.nowPs, node, kind, ...(port !== undefined && { port }) });
   }
 }
 
