@@ -30,8 +30,17 @@ export default defineConfig<ScenarioOptions>({
     { name: 'sim', use: { ...simulated, world: 'sim', binding: './emulators/fabric-sim/binding.ts' } },
     {
       name: 'emulated',
-      use: { ...simulated, world: 'emulated', binding: './harness/lab/lab-binding.ts', provider: './emulators/device/provider.ts' },
+      use: {
+        ...simulated,
+        world: 'emulated',
+        binding: './harness/lab/lab-binding.ts',
+        provider: './emulators/device/provider.ts',
+      },
     },
-    { name: 'lab', workers: 1, use: { ...shared, worldOptions, world: 'lab', binding: './harness/lab/lab-binding.ts', trainPackets: null } },
+    {
+      name: 'lab',
+      workers: 1,
+      use: { ...shared, worldOptions, world: 'lab', binding: './harness/lab/lab-binding.ts', trainPackets: null },
+    },
   ],
 });

@@ -13,7 +13,13 @@ export const ANNOTATION = {
 /** Whose turn it is after an error: the user's (usage), the queue's (lease), the disk's (evidence) or the lab's. */
 export type Trouble = 'usage' | 'lease' | 'evidence' | 'lab';
 
-const USAGE: ReadonlySet<string> = new Set(['InventoryError', 'PlanError', 'ProfileError', 'UsageError', 'UnknownOption']);
+const USAGE: ReadonlySet<string> = new Set([
+  'InventoryError',
+  'PlanError',
+  'ProfileError',
+  'UsageError',
+  'UnknownOption',
+]);
 
 /** By the error's class: its name as thrown, or the class it was made from. */
 export function troubleOf(error: Error): Trouble {

@@ -30,7 +30,9 @@ export function failureMessage(verdict: RunVerdict, { world, errors, evidence }:
   return [
     headline,
     ...errors.flatMap(error => [`  ✘ ${sanitize(error.message, { lines: true })}`]),
-    ...gates.map(gate => `  ${gate.outcome === 'fail' ? '✘' : '?'} gate ${gate.gate}, ${gate.outcome}: ${sanitize(gate.reason)}`),
+    ...gates.map(
+      gate => `  ${gate.outcome === 'fail' ? '✘' : '?'} gate ${gate.gate}, ${gate.outcome}: ${sanitize(gate.reason)}`,
+    ),
     ...misses.flatMap(missLines),
     ...dirty.map(line => `  ! TESTBED LEFT DIRTY: ${sanitize(line)}`),
     `  Play it again: ${verdict.replay}`,

@@ -1,7 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import type { FullConfig, FullResult, Reporter, Suite, TestCase, TestError, TestResult, TestStep } from '@playwright/test/reporter';
+import type {
+  FullConfig,
+  FullResult,
+  Reporter,
+  Suite,
+  TestCase,
+  TestError,
+  TestResult,
+  TestStep,
+} from '@playwright/test/reporter';
 import type { Outcome, RunVerdict } from '../model/verdict.ts';
 import type { PlanDescription } from '../run/describe-plan.ts';
 import { RUN_FILES } from '../run/run-folder.ts';
@@ -18,7 +27,14 @@ const WORD: Readonly<Record<Outcome, string>> = {
   fail: 'FAIL',
   error: 'ERR ',
 };
-const COLOR: Readonly<Record<Outcome, number>> = { pass: 32, 'not run': 90, inconclusive: 33, invalid: 35, fail: 31, error: 31 };
+const COLOR: Readonly<Record<Outcome, number>> = {
+  pass: 32,
+  'not run': 90,
+  inconclusive: 33,
+  invalid: 35,
+  fail: 31,
+  error: 31,
+};
 
 const HEARTBEAT_MS = 30_000;
 const REDRAW_MS = 200;
@@ -100,7 +116,12 @@ export default class FarspanReporter implements Reporter {
     this.#wipe();
     const file = process.env['FARSPAN_RESULTS'];
     if (file !== undefined) {
-      const results: Results = { format: 1, results: this.#results, errors: this.#errors, interrupted: result.status === 'interrupted' };
+      const results: Results = {
+        format: 1,
+        results: this.#results,
+        errors: this.#errors,
+        interrupted: result.status === 'interrupted',
+      };
       writeFileSync(file, JSON.stringify(results));
       return;
     }
@@ -108,11 +129,14 @@ export default class FarspanReporter implements Reporter {
       const count = this.#results.filter(one => one.outcome === outcome).length;
       return count === 0 ? [] : [`${count} ${outcome}`];
     });
-    this.#print(` ${this.#results.length} scenarios: ${counts.join(' · ') || 'none'}. Exit codes and reports: use farspan run.`);
+    this.#print(
+      ` ${this.#results.length} scenarios: ${counts.join(' · ') || 'none'}. Exit codes and reports: use farspan run.`,
+    );
   }
 
   #resultOf(test: TestCase, result: TestResult): ScenarioResult {
-    const note = (type: string): string | undefined => result.annotations.find(annotation => annotation.type === type)?.description;
+    const note = (type: string): string | undefined =>
+      result.annotations.find(annotation => annotation.type === type)?.description;
     const folder = note(ANNOTATION.run);
     const trouble = note(ANNOTATION.trouble) as Trouble | undefined;
     const plan = note(ANNOTATION.plan);
@@ -127,7 +151,9 @@ export default class FarspanReporter implements Reporter {
       ...(folder !== undefined && { folder }),
       ...(plan !== undefined && { plan: JSON.parse(plan) as PlanDescription }),
       ...(trouble !== undefined && { trouble }),
-      dirty: result.annotations.flatMap(({ type, description }) => (type === ANNOTATION.dirty && description !== undefined ? [description] : [])),
+      dirty: result.annotations.flatMap(({ type, description }) =>
+        type === ANNOTATION.dirty && description !== undefined ? [description] : [],
+      ),
       errors: result.errors.map(textOf),
       ...(skipped !== undefined && { skipped }),
     };
@@ -157,8 +183,12 @@ export default class FarspanReporter implements Reporter {
   }
 
   #heartbeat(): void {
-    const running = [...this.#running.values()].map(({ title, phase, since }) => `${title} (${phase}, ${seconds(performance.now() - since)})`);
-    this.#print(` …    [${seconds(performance.now() - this.#begun).padStart(7)}] ${this.#results.length} of ${this.#total} done; running: ${sanitize(running.join('; ') || 'none')}`);
+    const running = [...this.#running.values()].map(
+      ({ title, phase, since }) => `${title} (${phase}, ${seconds(performance.now() - since)})`,
+    );
+    this.#print(
+      ` …    [${seconds(performance.now() - this.#begun).padStart(7)}] ${this.#results.length} of ${this.#total} done; running: ${sanitize(running.join('; ') || 'none')}`,
+    );
   }
 
   #paint(color: number, text: string): string {

@@ -13,12 +13,20 @@ export interface Reservable {
   reserve(
     world: Binding,
     topology: Topology,
-    options: { readonly seed: number; readonly options: Readonly<Record<string, string>>; readonly signal: AbortSignal },
+    options: {
+      readonly seed: number;
+      readonly options: Readonly<Record<string, string>>;
+      readonly signal: AbortSignal;
+    },
   ): Promise<Testbed>;
   /** To be done after everything was given back; in reverse order. */
   atEnd(act: () => Promise<void>): void;
   /** Heals, stops and gives back everything that is still held; one failure never blocks the others. */
-  end(): Promise<{ readonly dirty: readonly string[]; readonly errors: readonly Error[]; readonly files: readonly string[] }>;
+  end(): Promise<{
+    readonly dirty: readonly string[];
+    readonly errors: readonly Error[];
+    readonly files: readonly string[];
+  }>;
 }
 
 /** Testbeds for scenarios without a plan: whatever the body starts or injects is undone at the end, in reverse order. */
@@ -63,7 +71,10 @@ export function reservable({ record, steps }: ReservableOptions): Reservable {
       const heal = async (): ReturnType<InjectedFault['heal']> => {
         const healed = await injected.heal();
         append(record, { kind: 'heal', fault: id, ...healed });
-        if (!healed.verified) dirty.push(`${id}: expected ${healed.expected}, found ${healed.observed}${healed.manual ? `; by hand: ${healed.manual}` : ''}`);
+        if (!healed.verified)
+          dirty.push(
+            `${id}: expected ${healed.expected}, found ${healed.observed}${healed.manual ? `; by hand: ${healed.manual}` : ''}`,
+          );
         return healed;
       };
       const once = (): ReturnType<InjectedFault['heal']> => (healing ??= heal());
@@ -74,7 +85,11 @@ export function reservable({ record, steps }: ReservableOptions): Reservable {
 
   return {
     async reserve(world, topology, options) {
-      const testbed = await world.reserve(topology, { ...options, record: line => append(record, line), step: line => append(steps, line) });
+      const testbed = await world.reserve(topology, {
+        ...options,
+        record: line => append(record, line),
+        step: line => append(steps, line),
+      });
       undo.push(async () => void dirty.push(...(await testbed.release()).dirty));
       return watched(testbed);
     },

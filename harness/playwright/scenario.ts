@@ -7,6 +7,7 @@ import type { Binding } from '../binding/binding.ts';
 import type { LabProvider } from '../binding/lab-provider.ts';
 import type { Testbed } from '../binding/testbed.ts';
 import type { CallSite } from '../model/call-site.ts';
+import type { Profile } from '../model/check.ts';
 import type { Plan } from '../model/plan.ts';
 import type { Topology } from '../model/topology.ts';
 import type { RunVerdict } from '../model/verdict.ts';
@@ -15,9 +16,9 @@ import { asError } from '../run/conduct.ts';
 import { describePlan } from '../run/describe-plan.ts';
 import { hostFacts } from '../run/host-facts.ts';
 import { play } from '../run/play.ts';
-import { readProfile } from '../run/profile.ts';
+import { ProfileError, readProfile } from '../run/profile.ts';
 import { replayLine } from '../run/replay-line.ts';
-import { RUN_FILES, RunFolder } from '../run/run-folder.ts';
+import { EvidenceError, RUN_FILES, RunFolder } from '../run/run-folder.ts';
 import { ANNOTATION, troubleOf } from './annotations.ts';
 import { decides, errorAt, failureMessage, missed } from './failure-message.ts';
 import { reservable } from './reservable.ts';
@@ -97,7 +98,11 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
         },
       });
       if (held.size === 0) return;
-      abort.abort(new Error(info.status === 'timedOut' ? `no progress for ${NO_PROGRESS_MS / 1000} s` : 'the run was interrupted'));
+      abort.abort(
+        new Error(
+          info.status === 'timedOut' ? `no progress for ${NO_PROGRESS_MS / 1000} s` : 'the run was interrupted',
+        ),
+      );
       await Promise.allSettled(held);
     },
     { timeout: CLEAN_UP_MS },
@@ -106,15 +111,22 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
   reserve: [
     async ({ stage, binding, provider, seed, worldOptions, trainPackets }, use, info) => {
       const world = await load<Binding>(binding, info);
-      const reserving = reservable({ record: info.outputPath('record.ndjson'), steps: info.outputPath('steps.ndjson') });
+      const reserving = reservable({
+        record: info.outputPath('record.ndjson'),
+        steps: info.outputPath('steps.ndjson'),
+      });
       await use(async topology => {
         const given = simulated(worldOptions, trainPackets);
         const lab = await noted(provideLab({ provider, topology, seed, options: given }, info), info);
         if (lab) reserving.atEnd(lab.stop);
-        return noted(reserving.reserve(world, topology, { seed, options: lab?.options ?? given, signal: stage.signal }), info);
+        return noted(
+          reserving.reserve(world, topology, { seed, options: lab?.options ?? given, signal: stage.signal }),
+          info,
+        );
       });
       const { dirty, errors, files } = await reserving.end();
-      for (const file of files) info.attachments.push({ name: path.basename(file), path: file, contentType: 'application/x-ndjson' });
+      for (const file of files)
+        info.attachments.push({ name: path.basename(file), path: file, contentType: 'application/x-ndjson' });
       for (const line of dirty) info.annotations.push({ type: ANNOTATION.dirty, description: line });
       if (dirty.length > 0) throw new Error(`TESTBED LEFT DIRTY\n${dirty.map(line => `  ! ${line}`).join('\n')}`);
       const [first] = errors;
@@ -133,7 +145,17 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
 export function plan<const P extends string>(declared: Plan<P>) {
   checkPlan(declared);
   return async (
-    { stage, binding, provider, world, seed, worldOptions, profileFile, runsDir, trainPackets }: ScenarioFixtures & ScenarioOptions,
+    {
+      stage,
+      binding,
+      provider,
+      world,
+      seed,
+      worldOptions,
+      profileFile,
+      runsDir,
+      trainPackets,
+    }: ScenarioFixtures & ScenarioOptions,
     info: TestInfo,
   ): Promise<void> => {
     const root = rootOf(info);
@@ -151,7 +173,12 @@ export function plan<const P extends string>(declared: Plan<P>) {
 interface Scene {
   readonly declared: Plan;
   readonly root: string;
-  readonly described: { readonly title: string; readonly file: string; readonly line: number; readonly tags: readonly string[] };
+  readonly described: {
+    readonly title: string;
+    readonly file: string;
+    readonly line: number;
+    readonly tags: readonly string[];
+  };
   readonly info: TestInfo;
 }
 
@@ -162,12 +189,21 @@ interface Shown {
 }
 
 /** The run itself, with its folder; not interrupted by the end of the test, only by the stage's signal. */
-async function staged(options: ScenarioOptions & Pick<ScenarioFixtures, 'stage'>, { declared, root, described, info }: Scene): Promise<Shown> {
+async function staged(
+  options: ScenarioOptions & Pick<ScenarioFixtures, 'stage'>,
+  { declared, root, described, info }: Scene,
+): Promise<Shown> {
   const { stage, world, seed, worldOptions, trainPackets } = options;
   const begun = new Date();
-  const profile = options.profileFile === '' ? null : readProfile(path.resolve(root, options.profileFile));
+  const profile = options.profileFile === '' ? null : profileAt(path.resolve(root, options.profileFile));
   const binding = await load<Binding>(options.binding, info);
-  const folder = new RunFolder({ root: path.resolve(root, options.runsDir), at: begun, title: described.title, world, seed });
+  const folder = new RunFolder({
+    root: path.resolve(root, options.runsDir),
+    at: begun,
+    title: described.title,
+    world,
+    seed,
+  });
   info.annotations.push({ type: ANNOTATION.run, description: folder.path });
   folder.host(hostFacts({ root, begun }));
 
@@ -175,7 +211,10 @@ async function staged(options: ScenarioOptions & Pick<ScenarioFixtures, 'stage'>
   try {
     const lazily: Binding = {
       reserve: async (topology, reservation) => {
-        const lab = await provideLab({ provider: options.provider, topology, seed, options: simulated(worldOptions, trainPackets) }, info);
+        const lab = await provideLab(
+          { provider: options.provider, topology, seed, options: simulated(worldOptions, trainPackets) },
+          info,
+        );
         if (!lab) return binding.reserve(topology, reservation);
         stop = lab.stop;
         return binding.reserve(topology, { ...reservation, options: lab.options });
@@ -183,13 +222,21 @@ async function staged(options: ScenarioOptions & Pick<ScenarioFixtures, 'stage'>
     };
     const played = await play({
       binding: lazily,
-      plan: { ...declared, expect: declared.expect.map(check => ({ ...check, where: { ...check.where, file: relative(root, check.where.file) } })) },
+      plan: {
+        ...declared,
+        expect: declared.expect.map(check => ({
+          ...check,
+          where: { ...check.where, file: relative(root, check.where.file) },
+        })),
+      },
       header: { version: VERSION, scenario: described, world, seed, trainPackets, options: worldOptions, profile },
       worldOptions: simulated(worldOptions, trainPackets),
       folder,
       replay: replayLine({
         ...{ world, seed, trainPackets, title: described.title, options: worldOptions },
-        ...(process.env['FARSPAN_PROFILE'] && { profileFile: relative(process.cwd(), path.resolve(root, options.profileFile)) }),
+        ...(process.env['FARSPAN_PROFILE'] && {
+          profileFile: relative(process.cwd(), path.resolve(root, options.profileFile)),
+        }),
       }),
       narrate: (title, body) => (stage.signal.aborted ? body() : scenario.step(title, body)),
       progress: () => stage.progress(),
@@ -204,7 +251,10 @@ async function staged(options: ScenarioOptions & Pick<ScenarioFixtures, 'stage'>
 }
 
 /** Steps for people, files for the report, and at most one throw, at the line of the first expectation that was missed. */
-async function show({ verdict, errors, folder }: Shown, { root, world, info }: { root: string; world: string; info: TestInfo }): Promise<void> {
+async function show(
+  { verdict, errors, folder }: Shown,
+  { root, world, info }: { root: string; world: string; info: TestInfo },
+): Promise<void> {
   for (const [name, file] of Object.entries(RUN_FILES)) {
     const contentType = file.endsWith('.json') ? 'application/json' : 'application/x-ndjson';
     info.attachments.push({ name, path: path.join(folder, file), contentType });
@@ -242,11 +292,16 @@ async function step(title: string, error: Error | undefined, location?: CallSite
 function refuseRetries({ project, retry, annotations }: TestInfo): void {
   if (project.retries === 0 && retry === 0) return;
   annotations.push({ type: ANNOTATION.trouble, description: 'usage' });
-  throw new Error('Farspan refuses retries: a retry that passes would hide a fail. Remove "retries"; to see how often it fails, play it with other seeds.');
+  throw new Error(
+    'Farspan refuses retries: a retry that passes would hide a fail. Remove "retries"; to see how often it fails, play it with other seeds.',
+  );
 }
 
 async function load<T>(module: string, info: TestInfo): Promise<T> {
-  if (module === '') throw new Error(`Project "${info.project.name}" names no binding. Set use: { binding: './path/to/binding.ts' } in its configuration.`);
+  if (module === '')
+    throw new Error(
+      `Project "${info.project.name}" names no binding. Set use: { binding: './path/to/binding.ts' } in its configuration.`,
+    );
   const loaded = (await import(pathToFileURL(path.resolve(rootOf(info), module)).href)) as { default: T };
   return loaded.default;
 }
@@ -258,6 +313,16 @@ async function noted<T>(work: Promise<T>, info: TestInfo): Promise<T> {
   } catch (thrown) {
     info.annotations.push({ type: ANNOTATION.trouble, description: troubleOf(asError(thrown)) });
     throw thrown;
+  }
+}
+
+function profileAt(file: string): Profile {
+  const shown = relative(process.cwd(), file);
+  try {
+    return readProfile(readFileSync(file, 'utf8'), shown);
+  } catch (error) {
+    if (error instanceof ProfileError) throw error;
+    throw new EvidenceError(`${shown}: the profile could not be read: ${asError(error).message}`, { cause: error });
   }
 }
 
@@ -275,16 +340,21 @@ async function provideLab({ provider, topology, seed, options }: LabRequest, inf
 }
 
 /** The simulator's own option rides with the user's; worlds of real packets have none. */
-const simulated = (options: Readonly<Record<string, string>>, trainPackets: number | null): Readonly<Record<string, string>> =>
+const simulated = (
+  options: Readonly<Record<string, string>>,
+  trainPackets: number | null,
+): Readonly<Record<string, string>> =>
   trainPackets === null ? options : { ...options, trainPackets: String(trainPackets) };
 
 /** As `-g` sees it: every describe block, then the title. */
 const titleOf = (info: TestInfo): string => info.titlePath.slice(1).join(' ');
 
-const rootOf = ({ config }: TestInfo): string => (config.configFile === undefined ? config.rootDir : path.dirname(config.configFile));
+const rootOf = ({ config }: TestInfo): string =>
+  config.configFile === undefined ? config.rootDir : path.dirname(config.configFile);
 
 /** With forward slashes, so that records of two systems compare. */
 const relative = (root: string, file: string): string => (path.relative(root, file) || '.').replaceAll(path.sep, '/');
 
-const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
-
+const VERSION = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;

@@ -31,9 +31,11 @@ function* phaseMistakes(plan: Plan): Generator<string> {
     }
     if (name === 'roofline') yield 'No phase may be called "roofline": it names the physical limit in a bound.';
     const length = positive(phase.for);
-    if (length === undefined) yield `Phase "${name}" lasts "${phase.for}", which is not a positive time or number of rounds.`;
+    if (length === undefined)
+      yield `Phase "${name}" lasts "${phase.for}", which is not a positive time or number of rounds.`;
     if (isWork(phase)) {
-      if (length !== undefined && !Number.isInteger(length)) yield `Phase "${name}" asks for ${phase.for}; rounds are whole.`;
+      if (length !== undefined && !Number.isInteger(length))
+        yield `Phase "${name}" asks for ${phase.for}; rounds are whole.`;
       if (!hasRounds(plan.load)) {
         yield `Phase "${name}" lasts ${phase.for}, but ${plan.load.kind} has no rounds. Give it a time, such as "20 ms".`;
       }
@@ -47,7 +49,8 @@ function* phaseMistakes(plan: Plan): Generator<string> {
 function* expectationMistakes(plan: Plan): Generator<string> {
   const names = Object.keys(plan.phases);
   for (const { kpi, phase, where } of plan.expect) {
-    if (!names.includes(phase)) yield `${kpi} is expected during "${phase}" (line ${where.line}), which is no phase. Known: ${names.join(', ')}.`;
+    if (!names.includes(phase))
+      yield `${kpi} is expected during "${phase}" (line ${where.line}), which is no phase. Known: ${names.join(', ')}.`;
   }
 }
 
@@ -56,7 +59,8 @@ function* faultMistakes(plan: Plan): Generator<string> {
     const seen = new Set<string>();
     for (const fault of phase.faults ?? []) {
       const target = targetOf(fault);
-      if (!hasTarget(plan, fault)) yield `Phase "${name}" has ${fault.kind} on ${target}, which ${plan.topology.name} does not have.`;
+      if (!hasTarget(plan, fault))
+        yield `Phase "${name}" has ${fault.kind} on ${target}, which ${plan.topology.name} does not have.`;
       const key = JSON.stringify(fault);
       if (seen.has(key)) yield `Phase "${name}" names ${fault.kind} on ${target} twice.`;
       seen.add(key);

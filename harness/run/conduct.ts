@@ -76,7 +76,9 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
     const keys = new Set(wanted.map(fault => JSON.stringify(fault)));
     for (const fault of active.toReversed()) if (!keys.has(fault.key)) await heal(fault);
     if (unhealed.length > 0) {
-      throw new Error(`${unhealed.join(', ')} could not be verified as healed: the fabric is not as the next phase declares it.`);
+      throw new Error(
+        `${unhealed.join(', ')} could not be verified as healed: the fabric is not as the next phase declares it.`,
+      );
     }
     for (const fault of wanted) {
       signal?.throwIfAborted();
@@ -92,7 +94,10 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
   const play = async (name: string, phase: Phase, running: RunningLoad): Promise<void> => {
     const beginNs = await testbed.now();
     const first = await running.rounds();
-    probes = await testbed.probe({ phase: name, packetsPerSecond: plan.probes?.packetsPerSecond ?? DEFAULT_PROBES_PER_SECOND });
+    probes = await testbed.probe({
+      phase: name,
+      packetsPerSecond: plan.probes?.packetsPerSecond ?? DEFAULT_PROBES_PER_SECOND,
+    });
     await testbed.observe();
     await reach(phase.faults ?? []);
     const waited = isWork(phase)
@@ -154,12 +159,17 @@ async function untilWorkIsDone({ name, phase, beginNs, first, running, testbed, 
   let now = await testbed.now();
   while (done < asked && now < beginNs + deadlineNs) {
     options.signal?.throwIfAborted();
-    const met = await testbed.elapse({ round: first + done + 1, withinNs: Math.min(sliceNs, beginNs + deadlineNs - now) });
+    const met = await testbed.elapse({
+      round: first + done + 1,
+      withinNs: Math.min(sliceNs, beginNs + deadlineNs - now),
+    });
     const before = { done, now };
     done = (await running.rounds()) - first;
     now = await testbed.now();
     if (done === before.done && (met || now <= before.now)) {
-      throw new Error(`The clock of ${testbed.name} stood still in phase ${name} at ${now} ns, ${done} of ${asked} rounds done.`);
+      throw new Error(
+        `The clock of ${testbed.name} stood still in phase ${name} at ${now} ns, ${done} of ${asked} rounds done.`,
+      );
     }
     options.progress?.({ phase: name, share: Math.min(1, done / asked), words: `${done} of ${asked} rounds` });
     await breathe();
@@ -181,7 +191,11 @@ async function untilTimeIsOver({ name, phase, testbed, options }: TimeWait): Pro
   for (let slice = 1; slice <= slices; slice++) {
     options.signal?.throwIfAborted();
     await testbed.elapse({ forNs: (slice === slices ? totalNs : edge(slice)) - edge(slice - 1) });
-    options.progress?.({ phase: name, share: slice / slices, words: `${Math.floor((100 * slice) / slices)} % of ${phase.for}` });
+    options.progress?.({
+      phase: name,
+      share: slice / slices,
+      words: `${Math.floor((100 * slice) / slices)} % of ${phase.for}`,
+    });
     await breathe();
   }
   return { ended: 'time' };
@@ -199,7 +213,11 @@ async function witness(fault: ActiveFault, testbed: Testbed, record: ConductOpti
   }
 }
 
-async function healed({ id, injected }: ActiveFault, testbed: Testbed, errors: Error[]): ReturnType<InjectedFault['heal']> {
+async function healed(
+  { id, injected }: ActiveFault,
+  testbed: Testbed,
+  errors: Error[],
+): ReturnType<InjectedFault['heal']> {
   try {
     return await injected.heal();
   } catch (thrown) {

@@ -28,7 +28,10 @@ export interface PlanDescription {
   readonly cost: number;
 }
 
-export function describePlan(plan: Plan, scenario: Pick<PlanDescription, 'title' | 'file' | 'line' | 'tags'>): PlanDescription {
+export function describePlan(
+  plan: Plan,
+  scenario: Pick<PlanDescription, 'title' | 'file' | 'line' | 'tags'>,
+): PlanDescription {
   return {
     ...scenario,
     why: plan.why,

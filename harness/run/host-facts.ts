@@ -5,7 +5,15 @@ import type { HostFacts } from './run-folder.ts';
 const GIT_TIMEOUT_MS = 5000;
 
 /** Where this run is made. Wall times come in, so that tests can fix them. */
-export function hostFacts({ root, begun, ended }: { readonly root: string; readonly begun: Date; readonly ended?: Date }): HostFacts {
+export function hostFacts({
+  root,
+  begun,
+  ended,
+}: {
+  readonly root: string;
+  readonly begun: Date;
+  readonly ended?: Date;
+}): HostFacts {
   return {
     begun: begun.toISOString(),
     ended: ended?.toISOString() ?? null,
@@ -23,7 +31,12 @@ function commitOf(root: string): string | null {
   const known = commits.get(root);
   if (known !== undefined) return known;
   const git = (...args: string[]): string =>
-    execFileSync('git', args, { cwd: root, encoding: 'utf8', timeout: GIT_TIMEOUT_MS, stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    execFileSync('git', args, {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: GIT_TIMEOUT_MS,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   let commit: string | null;
   try {
     commit = `${git('rev-parse', 'HEAD')}${git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+changes'}`;

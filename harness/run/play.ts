@@ -63,7 +63,11 @@ export async function play(options: PlayOptions): Promise<Played> {
     head(plan.decision ?? (testbed.measured ? 'guarded' : 'simple'));
     const refusal = refusalOf(plan, testbed);
     if (refusal === undefined) {
-      const conducted = await conduct(plan, testbed, { ...options, record, deadlineNs: phase => phaseDeadlineNs(plan, phase) });
+      const conducted = await conduct(plan, testbed, {
+        ...options,
+        record,
+        deadlineNs: phase => phaseDeadlineNs(plan, phase),
+      });
       errors.push(...(conducted.error ? [conducted.error] : []), ...conducted.cleanupErrors);
       end = endOf(conducted);
     } else end = { reason: 'not run', detail: refusal };
@@ -77,7 +81,8 @@ export async function play(options: PlayOptions): Promise<Played> {
     const dirty = await releaseOf(testbed, errors);
     if (dirty.length > 0) end = { ...end, dirty };
   }
-  if (errors.length > 0 && end.reason !== 'error') end = { ...end, reason: 'error', detail: errors.map(error => error.message).join('; ') };
+  if (errors.length > 0 && end.reason !== 'error')
+    end = { ...end, reason: 'error', detail: errors.map(error => error.message).join('; ') };
   write({ kind: 'end', atNs, ...end });
   folder.close();
   const verdict = judge(lines, { replay });
@@ -99,7 +104,10 @@ function endOf({ stalled, notReached, error, cleanupErrors }: Conducted): Omit<E
   const failures = [...(error ? [error] : []), ...cleanupErrors].map(({ message }) => message);
   if (failures.length > 0) return { reason: 'error', detail: `${failures.join('; ')}${missing}` };
   if (!stalled) return { reason: 'complete' };
-  return { reason: 'complete', detail: `${stalled.phase} ended at its deadline, ${stalled.done} of ${stalled.asked} rounds done${missing}` };
+  return {
+    reason: 'complete',
+    detail: `${stalled.phase} ended at its deadline, ${stalled.done} of ${stalled.asked} rounds done${missing}`,
+  };
 }
 
 async function releaseOf(testbed: Testbed, errors: Error[]): Promise<readonly string[]> {

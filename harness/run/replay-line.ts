@@ -29,5 +29,5 @@ export function replayLine({ world, seed, title, trainPackets, options, profileF
     ...flags,
     ...(profileFile === undefined ? [] : ['--profile', profileFile]),
   ].map(shellWord);
-  return [...words, "-g", shellWord(asPattern(title))].join(" ");
+  return [...words, '-g', shellWord(asPattern(title))].join(' ');
 }

@@ -91,7 +91,10 @@ export class RunFolder {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const [name, descriptor] of [['record', this.#record], ['steps', this.#steps]] as const) {
+    for (const [name, descriptor] of [
+      ['record', this.#record],
+      ['steps', this.#steps],
+    ] as const) {
       attempt('close', this.file(name), () => {
         fsyncSync(descriptor);
         closeSync(descriptor);
@@ -101,7 +104,8 @@ export class RunFolder {
 }
 
 /** The verdict beside its record; replaces an older one in one step. @throws EvidenceError */
-export const writeVerdict = (folder: string, verdict: RunVerdict): void => writeJson(path.join(folder, RUN_FILES.verdict), verdict);
+export const writeVerdict = (folder: string, verdict: RunVerdict): void =>
+  writeJson(path.join(folder, RUN_FILES.verdict), verdict);
 
 /** What a file of lines holds, and why its end was left out, when it was. */
 export interface ReadLines<T> {
@@ -119,9 +123,11 @@ export function readRecord(folder: string): ReadLines<RecordLine> {
   const file = path.join(folder, RUN_FILES.record);
   const read = readNdjson<RecordLine>(file);
   const [first] = read.lines;
-  if (first === undefined) throw new EvidenceError(`${file} holds no line${read.truncated ? `: ${read.truncated}` : ''}.`);
+  if (first === undefined)
+    throw new EvidenceError(`${file} holds no line${read.truncated ? `: ${read.truncated}` : ''}.`);
   if (first.kind !== 'run') throw new EvidenceError(`${file} begins with a ${first.kind} line, not with its run line.`);
-  if (first.format !== 1) throw new EvidenceError(`${file} has format ${String(first.format)}; this Farspan reads format 1.`);
+  if (first.format !== 1)
+    throw new EvidenceError(`${file} has format ${String(first.format)}; this Farspan reads format 1.`);
   return read;
 }
 
@@ -129,10 +135,12 @@ export function readRecord(folder: string): ReadLines<RecordLine> {
 export const readSteps = (folder: string): ReadLines<Step> => readNdjson<Step>(path.join(folder, RUN_FILES.steps));
 
 /** Undefined when the run was killed before its verdict. @throws EvidenceError when it can not be read */
-export const readVerdict = (folder: string): RunVerdict | undefined => readJson<RunVerdict>(path.join(folder, RUN_FILES.verdict));
+export const readVerdict = (folder: string): RunVerdict | undefined =>
+  readJson<RunVerdict>(path.join(folder, RUN_FILES.verdict));
 
 /** Undefined when it was never written. @throws EvidenceError when it can not be read */
-export const readHost = (folder: string): HostFacts | undefined => readJson<HostFacts>(path.join(folder, RUN_FILES.host));
+export const readHost = (folder: string): HostFacts | undefined =>
+  readJson<HostFacts>(path.join(folder, RUN_FILES.host));
 
 function readNdjson<T>(file: string): ReadLines<T> {
   const text = attempt('read', file, () => readFileSync(file, 'utf8'));
@@ -193,7 +201,10 @@ function attempt<T>(verb: string, file: string, act: () => T): T {
     return act();
   } catch (error) {
     if (error instanceof EvidenceError) throw error;
-    throw new EvidenceError(`${file}: ${verb} failed: ${(error as Error).message}\n  Is the disk full, or the folder read-only?`, { cause: error });
+    throw new EvidenceError(
+      `${file}: ${verb} failed: ${(error as Error).message}\n  Is the disk full, or the folder read-only?`,
+      { cause: error },
+    );
   }
 }
 

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { readInventory } from '../lab/inventory.ts';
+import type { Inventory } from '../lab/inventory.ts';
+import { trust } from '../lab/trust.ts';
+import { sanitize } from '../../reports/index.ts';
+import { EXIT } from './exit-code.ts';
+import { UsageError } from './usage-error.ts';
+
+const say = (text: string): void => void process.stdout.write(`${sanitize(text, { lines: true, most: 65_536 })}\n`);
+
+function inventoryAt(file: string): Inventory {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file} could not be read: ${(error as Error).message}`, { cause: error });
+  }
+  return readInventory(text, file);
+}
+
+async function confirmed(question: string): Promise<boolean> {
+  if (process.stdin.isTTY !== true)
+    throw new UsageError('there is nobody to ask: compare the fingerprint with the device itself and give --yes.');
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(question)).trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Commands about a lab. Each resolves with the exit code. */
+export const lab = {
+  /** One line a device; nothing is contacted. */
+  async devices({ inventory }: { readonly inventory: string }): Promise<number> {
+    const { devices, name } = inventoryAt(inventory);
+    const rows = Object.entries(devices).map(([device, { driver, part, role, site, ssh, snmp }]) => [
+      ...[device, driver, part, role, site, `ssh ${ssh.host}:${ssh.port}`],
+      ...[snmp ? `snmp ${snmp.host}:${snmp.port}` : '', ssh.hostKey ? 'key pinned' : 'KEY NOT PINNED'],
+    ]);
+    const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? [];
+    say(`${name}: ${rows.length} devices`);
+    for (const row of rows)
+      say(`  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd());
+    return EXIT.pass;
+  },
+
+  async trust({
+    device,
+    inventory,
+    yes,
+    replace,
+  }: {
+    readonly device: string;
+    readonly inventory: string;
+    readonly yes: boolean;
+    readonly replace: boolean;
+  }): Promise<number> {
+    inventoryAt(inventory);
+    const { outcome, fingerprint } = await trust(inventory, device, {
+      replace,
+      confirm: async ({ shown, replaces }) => {
+        say(`${device} shows the host key ${shown}${replaces === undefined ? '' : `\nand it replaces   ${replaces}`}`);
+        return (
+          yes ||
+          (await confirmed(
+            'Is it the right key? Compare it on the device: ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub  [y/N] ',
+          ))
+        );
+      },
+    });
+    say(`${device}: ${outcome} (${fingerprint})`);
+    return outcome === 'declined' ? EXIT.usage : EXIT.pass;
+  },
+};

@@ -1,0 +1,192 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { sanitize } from '../../reports/index.ts';
+import type { DecisionRule } from '../model/plan.ts';
+import { troubleOf } from '../playwright/annotations.ts';
+import { EXIT } from './exit-code.ts';
+import { judgeAgain, reportAgain } from './judge.ts';
+import { emulate } from './emulate.ts';
+import { lab } from './lab.ts';
+import { plan } from './plan.ts';
+import { run } from './run.ts';
+import { tour } from './tour.ts';
+import type { WorldSettings } from './world-settings.ts';
+
+const WORLDS = ['sim', 'emulated', 'lab'];
+const MOST_SEED = 2 ** 32 - 1;
+
+interface Typed {
+  readonly world: string;
+  readonly seed: number;
+  readonly train: number;
+  readonly option: Readonly<Record<string, string>>;
+  readonly runs: string;
+  readonly grep?: string;
+  readonly defect?: string;
+  readonly inventory?: string;
+  readonly profile?: string;
+  readonly workers?: number;
+  readonly junit?: string;
+  readonly tap?: string;
+  readonly json?: string;
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+let code: number = EXIT.pass;
+const program = new Command('farspan')
+  .description(
+    'Plays scenarios of loads and faults on GPU fabrics that span data centers, and says whether they meet a spec.',
+  )
+  .version(version)
+  .showSuggestionAfterError(true)
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'farspan: ')) });
+
+scenarioOptions(
+  program
+    .command('run')
+    .description('play scenarios and judge them')
+    .argument('[files...]', 'scenario files, or file:line'),
+)
+  .option('--workers <n>', 'scenarios at once (default 2; lab 1)', whole({ least: 1, most: 64 }))
+  .option('--junit <file>', 'all runs in one JUnit file')
+  .option('--tap <file>', 'all runs in one TAP file')
+  .option('--json <file>', 'all runs in one JSON file')
+  .action(async (files: string[], typed: Typed) => {
+    code = await run({ ...typed, files, worlds: [typed.world] });
+  });
+
+scenarioOptions(
+  program
+    .command('plan')
+    .description('what would be done and sent; nothing is')
+    .argument('[files...]', 'scenario files, or file:line'),
+).action(async (files: string[], typed: Typed) => {
+  code = await plan({ ...typed, files, worlds: [typed.world] });
+});
+
+program
+  .command('judge')
+  .description('judge a stored run again, without any testbed')
+  .argument('<run>', 'its folder')
+  .option('--profile <file>', 'with these limits')
+  .addOption(new Option('--decision <rule>', 'with this decision rule').choices(['simple', 'guarded']))
+  .action((folder: string, typed: { readonly profile?: string; readonly decision?: DecisionRule }) => {
+    code = judgeAgain({ folder, ...typed });
+  });
+
+program
+  .command('report')
+  .description('write the reports of a stored run again')
+  .argument('<run>', 'its folder')
+  .action((folder: string) => {
+    code = reportAgain({ folder });
+  });
+
+program
+  .command('tour')
+  .description('a tour of scenarios, in the simulator and on the emulated lab')
+  .action(async () => {
+    code = await tour();
+  });
+
+program
+  .command('emulate')
+  .description("a scenario's lab, emulated in the foreground: ssh and snmpwalk into it")
+  .argument('[files...]', 'scenario files, or file:line')
+  .option('-g, --grep <pattern>', 'the scenario whose topology is emulated')
+  .addOption(seedOption())
+  .option('--defect <name>', 'a defect planted in the fabric')
+  .option('--train <n>', 'packets simulated as one', whole({ least: 1, most: 1024 }), 8)
+  .option('--pace <factor>', 'virtual seconds per second; 1 is real time', positive)
+  .action(async (files: string[], typed) => {
+    code = await emulate({
+      ...(typed as Pick<Typed, 'grep' | 'seed' | 'defect' | 'train'> & { pace?: number }),
+      files,
+    });
+  });
+
+program
+  .command('devices')
+  .description('what an inventory holds')
+  .requiredOption('--inventory <file>', 'the lab')
+  .action(async ({ inventory }: { readonly inventory: string }) => {
+    code = await lab.devices({ inventory });
+  });
+
+program
+  .command('trust')
+  .description("show a device's host key and pin it on confirmation")
+  .argument('<device>', 'its name in the inventory')
+  .requiredOption('--inventory <file>', 'the lab')
+  .option('--yes', 'pin it without asking')
+  .option('--replace', 'another key is pinned, and the new one is right')
+  .action(
+    async (device: string, typed: { readonly inventory: string; readonly yes?: true; readonly replace?: true }) => {
+      code = await lab.trust({
+        device,
+        inventory: typed.inventory,
+        yes: typed.yes ?? false,
+        replace: typed.replace ?? false,
+      });
+    },
+  );
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  code = codeOf(error);
+}
+process.exitCode = code;
+
+/** Prints what the user needs of an error, and says which code it means. */
+function codeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.pass : EXIT.usage;
+  const thrown = error instanceof Error ? error : new Error(String(error));
+  process.stderr.write(`farspan: ${sanitize(thrown.message, { lines: true })}\n`);
+  if (process.env['FARSPAN_DEBUG']) process.stderr.write(`${sanitize(thrown.stack ?? '', { lines: true })}\n`);
+  return { usage: EXIT.usage, lease: EXIT.lease, evidence: EXIT.evidence, lab: EXIT.error }[troubleOf(thrown)];
+}
+
+function scenarioOptions(command: Command): Command {
+  return command
+    .option('-g, --grep <pattern>', 'only scenarios whose title or tag matches')
+    .addOption(new Option('--world <world>', 'where to play').choices(WORLDS).default('sim'))
+    .addOption(seedOption())
+    .option('--defect <name>', 'a defect planted in the simulated fabric, to see the limits catch it')
+    .option('--option <name=value>', 'another option of the world; may be repeated', pair, {})
+    .option('--inventory <file>', 'the lab, for --world lab')
+    .option('--profile <file>', 'limits (YAML) instead of scenarios/profiles/default.yaml')
+    .option('--runs <dir>', 'where run folders are made', 'runs')
+    .option('--train <n>', 'packets simulated as one; 1 is exact', whole({ least: 1, most: 1024 }), 8);
+}
+
+function seedOption(): Option {
+  return new Option('--seed <n>', 'the one number from which every random choice comes')
+    .argParser(whole({ least: 0, most: MOST_SEED }))
+    .default(7);
+}
+
+function whole({ least, most }: { readonly least: number; readonly most: number }) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Give a positive number.');
+  return value;
+}
+
+function pair(text: string, before: WorldSettings['option']): WorldSettings['option'] {
+  const [, name, value] = /^([\w-]+)=(.*)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('Write NAME=VALUE.');
+  return { ...before, [name]: value };
+}

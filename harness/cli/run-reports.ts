@@ -1,0 +1,72 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { RecordLine } from '../model/record.ts';
+import type { RunVerdict } from '../model/verdict.ts';
+import { EvidenceError, readHost, readRecord, readSteps, readVerdict } from '../run/run-folder.ts';
+import type { HostFacts } from '../run/run-folder.ts';
+import { renderHtml, renderJson, renderJunit, renderTap } from '../../reports/index.ts';
+import type { FinishedRun } from '../../reports/index.ts';
+
+export const REPORT_FILES = {
+  html: 'report.html',
+  junit: 'junit.xml',
+  tap: 'report.tap',
+  json: 'report.json',
+} as const;
+
+/** A stored run, as far as it was written. */
+export interface StoredRun {
+  readonly folder: string;
+  readonly lines: readonly RecordLine[];
+  readonly host: HostFacts | undefined;
+  readonly verdict: RunVerdict | undefined;
+  /** Why the end of a file was left out. */
+  readonly truncated: readonly string[];
+}
+
+/** @throws EvidenceError when there is no readable record in the folder */
+export function readRun(folder: string): StoredRun {
+  const record = readRecord(folder);
+  return {
+    folder,
+    lines: record.lines,
+    host: readHost(folder),
+    verdict: readVerdict(folder),
+    truncated: record.truncated === undefined ? [] : [`record.ndjson: ${record.truncated}`],
+  };
+}
+
+/** As lists of runs show it. `from` is where the list is read. */
+export function finished(run: StoredRun, verdict: RunVerdict, from: string): FinishedRun {
+  const [head] = run.lines;
+  if (head?.kind !== 'run') throw new EvidenceError(`${run.folder} has no run line.`);
+  return {
+    title: head.scenario.title,
+    file: head.scenario.file,
+    verdict,
+    durationS: (run.host?.tookMs ?? 0) / 1000,
+    report: path.relative(from, path.join(run.folder, REPORT_FILES.html)),
+  };
+}
+
+/** Writes the four reports of one run beside its record. @throws EvidenceError */
+export function writeReports(run: StoredRun, verdict: RunVerdict): void {
+  const list = [finished(run, verdict, run.folder)];
+  const { lines: steps } = readSteps(run.folder);
+  write(
+    path.join(run.folder, REPORT_FILES.html),
+    renderHtml({ lines: run.lines, verdict, steps, ...(run.host && { host: { ...run.host } }) }),
+  );
+  write(path.join(run.folder, REPORT_FILES.junit), renderJunit(list));
+  write(path.join(run.folder, REPORT_FILES.tap), renderTap(list));
+  write(path.join(run.folder, REPORT_FILES.json), renderJson(list));
+}
+
+/** @throws EvidenceError */
+export function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new EvidenceError(`${file}: write failed: ${(error as Error).message}`, { cause: error });
+  }
+}

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { UsageError } from './usage-error.ts';
+
+/** What the command line says about the world of a run. */
+export interface WorldSettings {
+  readonly worlds: readonly string[];
+  readonly seed: number;
+  readonly train: number;
+  readonly defect?: string;
+  readonly inventory?: string;
+  /** Other options of the world. */
+  readonly option: Readonly<Record<string, string>>;
+  readonly profile?: string;
+  readonly runs: string;
+}
+
+/** As environment for playwright.config.ts. @throws UsageError when the options contradict each other or a file is not there */
+export function settingsOf({ worlds, seed, train, defect, inventory, option, profile, runs }: WorldSettings): {
+  readonly env: Readonly<Record<string, string>>;
+  readonly runsDir: string;
+} {
+  if (worlds.includes('lab') && inventory === undefined) throw new UsageError('--world lab needs --inventory FILE.');
+  if (!worlds.includes('lab') && inventory !== undefined)
+    throw new UsageError(`--inventory is for --world lab; ${worlds.join(' and ')} makes its own.`);
+  if (worlds.includes('lab') && defect !== undefined)
+    throw new UsageError('--defect plants a defect in a simulated fabric; a lab has its own.');
+  for (const file of [inventory, profile])
+    if (file !== undefined && !existsSync(file)) throw new UsageError(`${file} is not there.`);
+  const options = {
+    ...option,
+    ...(defect !== undefined && { defect }),
+    ...(inventory !== undefined && { inventory: path.resolve(inventory) }),
+  };
+  const runsDir = path.resolve(runs);
+  return {
+    runsDir,
+    env: {
+      FARSPAN_SEED: String(seed),
+      FARSPAN_OPTIONS: JSON.stringify(options),
+      FARSPAN_RUNS: runsDir,
+      FARSPAN_TRAIN: String(train),
+      ...(profile !== undefined && { FARSPAN_PROFILE: path.resolve(profile) }),
+    },
+  };
+}
