@@ -5,7 +5,7 @@ import { SimTestbed } from './sim-world/sim-testbed.ts';
 
 /**
  * The `sim` world: a packet simulator, called directly. One seed is one run: the same record lines, byte for byte.
- * Options: `defect` (a planted defect by name), `trainPackets` (packets simulated as one unit, 1 to 256, default 8; 1 is exact).
+ * Options: `defect` (a planted defect by name), `trainPackets` (packets simulated as one unit, 1 to 64, default 8; 1 is exact).
  */
 const binding: Binding = {
   async reserve(topology, { seed, record, options, signal }) {

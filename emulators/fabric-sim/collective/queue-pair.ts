@@ -1,4 +1,5 @@
 import type { Flow, Network } from '../fabric/network.ts';
+import { mix } from '../kernel/mix.ts';
 
 /** One RoCEv2 flow between two hosts, made once and used by every round. Knows what it should have delivered. */
 export interface QueuePair {
@@ -18,16 +19,8 @@ export type Connect = (source: string, target: string) => QueuePair;
 const FIRST_PORT = 0xc000;
 const PORTS = 0x4000;
 
-/** 32-bit finaliser of MurmurHash3 (Appleby, public domain): every input bit moves every output bit. */
-function mix(value: number): number {
-  let h = value | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
-}
-
 /** The UDP source port of the `index`-th queue pair under this seed. */
-export const sourcePort = (seed: number, index: number): number => FIRST_PORT + (mix(mix(seed) ^ (index + 1)) % PORTS);
+export const sourcePort = (seed: number, index: number): number => FIRST_PORT + ((mix(mix(seed) ^ (index + 1)) >>> 0) % PORTS);
 
 export function queuePair(
   network: Pick<Network, 'flow'>,

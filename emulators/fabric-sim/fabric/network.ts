@@ -18,6 +18,8 @@ export interface FlowRequest {
   readonly bytes: number;
   /** UDP source port: with the addresses, the ECMP hash input. */
   readonly entropy: number;
+  /** A planted defect: the sender ignores CNPs and stays at line rate. */
+  readonly deaf?: boolean;
   /** Called once, at the virtual instant when the last byte is acknowledged at the sender. */
   readonly onAcknowledged?: () => void;
   /** Called once, at the virtual instant when the last byte has arrived, in order, at the receiver. */

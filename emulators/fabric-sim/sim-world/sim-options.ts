@@ -7,11 +7,11 @@ export interface SimOptions {
 
 /** Packets simulated as one unit unless the option says otherwise. */
 const DEFAULT_TRAIN = 8;
-const LONGEST_TRAIN = 256;
+const LONGEST_TRAIN = 64;
 
 const KNOWN = ['defect', 'trainPackets'] as const;
 
-/** @throws RangeError for an unknown option, an unknown defect, or a train length that is not a whole number from 1 to 256 */
+/** @throws RangeError for an unknown option, an unknown defect, or a train length that is not a whole number from 1 to 64 */
 export function readOptions(options: Readonly<Record<string, string>>): SimOptions {
   for (const name of Object.keys(options)) {
     if (!(KNOWN as readonly string[]).includes(name)) {

@@ -190,7 +190,7 @@ export class RoceFlow implements Flow, Actor {
   constructor(
     roce: Roce,
     id: number,
-    request: { readonly sourceHost: number; readonly targetHost: number; readonly entropy: number },
+    request: { readonly sourceHost: number; readonly targetHost: number; readonly entropy: number; readonly deaf?: boolean },
   ) {
     this.roce = roce;
     this.id = id;
@@ -201,7 +201,7 @@ export class RoceFlow implements Flow, Actor {
     this.actor = roce.plane.enrol(this);
     const { wiring } = roce.plane;
     this.lineBps = wiring.rateBps[wiring.portsOf[this.source]?.[0] as number] as number;
-    this.dcqcn = roce.dcqcn && new Dcqcn(roce.dcqcn, this.lineBps);
+    this.dcqcn = roce.dcqcn && !request.deaf ? new Dcqcn(roce.dcqcn, this.lineBps) : undefined;
   }
 
   delivered(): number {
