@@ -7,8 +7,13 @@ import { decides, MEANING, SIGN, tally, worstOf } from './outcome-words.ts';
 import { pageShell } from './page-shell.ts';
 import { badge, cleanlinessPanel, toneOf } from './verdict-board.ts';
 
-/** A relative path as a link that can not be anything but a relative path: no scheme, no host. */
-export const relativeLink = (report: string): string => `./${report.split(/[\\/]/).map(encodeURIComponent).join('/')}`;
+/** A relative path as a link that can not be anything but a relative path: no scheme, no host. A lone surrogate has no URL form. */
+export const relativeLink = (report: string): string =>
+  `./${report
+    .replace(/\p{Cs}/gu, '\u{fffd}')
+    .split(/[\\/]/)
+    .map(encodeURIComponent)
+    .join('/')}`;
 
 function row({ title, file, verdict, durationS, report }: FinishedRun): Markup {
   const judged = verdict.checks.filter(decides);

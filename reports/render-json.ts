@@ -12,7 +12,7 @@ export function renderJson(runs: readonly FinishedRun[]): string {
     null,
     2,
   );
-  return `${text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}]/gu, character =>
+  return `${text.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, character =>
     Array.from(
       { length: character.length },
       (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,

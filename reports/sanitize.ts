@@ -1,5 +1,5 @@
-/** What a terminal, a log viewer or a reader's eye could obey: controls, format and bidi marks, line separators, lone surrogates, private use. */
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}]/gu;
+/** What a terminal, a log viewer or a reader's eye could obey: controls, format and bidi marks, line separators, lone surrogates, private use, unassigned. */
+const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 const visible = (character: string): string => {
   const code = character.codePointAt(0) ?? 0;
