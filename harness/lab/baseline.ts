@@ -17,7 +17,10 @@ export interface Baseline {
 }
 
 /** One direction of a span, in the topology's sense of direction. */
-export function shaperAt(lab: OpenLab, span: string): { shaper: SpanShaper; read(way: Way): Promise<ShaperState>; box(way: Way): Way } {
+export function shaperAt(
+  lab: OpenLab,
+  span: string,
+): { shaper: SpanShaper; read(way: Way): Promise<ShaperState>; box(way: Way): Way } {
   const shaper = lab.shapers.get(span);
   const place = lab.solution.spans.get(span);
   if (!shaper || !place) throw new RangeError(`No shaper plays span ${span}.`);
@@ -29,7 +32,9 @@ export const shaperWords = ({ light, delayNs, loss }: Pick<ShaperState, 'light' 
   `light ${light ? 'on' : 'off'}, delay ${print(delayNs, 'duration')}, loss ${print(loss, 'share')}`;
 
 export const sameShaper = (a: ShaperState, b: ShaperState): boolean =>
-  a.light === b.light && Math.abs(a.delayNs - b.delayNs) <= SAME_DELAY * Math.max(a.delayNs, b.delayNs) && Math.abs(a.loss - b.loss) <= SAME_LOSS;
+  a.light === b.light &&
+  Math.abs(a.delayNs - b.delayNs) <= SAME_DELAY * Math.max(a.delayNs, b.delayNs) &&
+  Math.abs(a.loss - b.loss) <= SAME_LOSS;
 
 /**
  * Reads every shaper and the administrative state of every port that the topology uses.
@@ -57,10 +62,14 @@ export async function captureBaseline(lab: OpenLab): Promise<Baseline> {
       for (const { name, port } of lab.solution.portsOf(node)) {
         const status = ports.get(port);
         if (!status) {
-          throw new TestbedUnavailable(`${deviceOf(lab, node)} has no port ${port}, which ${lab.inventory.file} cables. It has: ${[...ports.keys()].slice(0, 20).join(', ')}.`);
+          throw new TestbedUnavailable(
+            `${deviceOf(lab, node)} has no port ${port}, which ${lab.inventory.file} cables. It has: ${[...ports.keys()].slice(0, 20).join(', ')}.`,
+          );
         }
         if (!status.adminUp) {
-          throw new TestbedUnavailable(`${deviceOf(lab, node)} port ${port} is shut. An earlier run may have left it so: sudo config interface startup ${port}`);
+          throw new TestbedUnavailable(
+            `${deviceOf(lab, node)} port ${port} is shut. An earlier run may have left it so: sudo config interface startup ${port}`,
+          );
         }
         admin.set(`${node} ${name}`, status.adminUp);
       }
@@ -79,7 +88,8 @@ export async function captureBaseline(lab: OpenLab): Promise<Baseline> {
 
 /** What differs from the baseline now, one line each with the command that puts it right. What can not be read counts as different. */
 export async function leftovers(lab: OpenLab, baseline: Baseline): Promise<readonly string[]> {
-  const failed = (what: string, error: unknown): string => `${what} could not be read: ${(error as Error).message.split('\n')[0]}`;
+  const failed = (what: string, error: unknown): string =>
+    `${what} could not be read: ${(error as Error).message.split('\n')[0]}`;
   const shapers = [...lab.shapers.keys()].flatMap(span =>
     waysOf('both').map(async way => {
       const { read, box } = shaperAt(lab, span);
@@ -90,7 +100,9 @@ export async function leftovers(lab: OpenLab, baseline: Baseline): Promise<reado
         const dev = box(way) === 'a-to-b' ? 'eth2' : 'eth1';
         const light = was.light === is.light ? [] : [`ip link set dev ${dev} ${was.light ? 'up' : 'down'}`];
         const netem = sameShaper({ ...was, light: is.light }, is) ? [] : [`put back with tc: ${was.raw}`];
-        return [`${device} (span ${span} ${way}): found ${shaperWords(was)}; left ${shaperWords(is)}. On ${device}: ${[...light, ...netem].join('; ')}`];
+        return [
+          `${device} (span ${span} ${way}): found ${shaperWords(was)}; left ${shaperWords(is)}. On ${device}: ${[...light, ...netem].join('; ')}`,
+        ];
       } catch (error) {
         return [failed(`${device} (span ${span} ${way})`, error)];
       }
@@ -105,7 +117,9 @@ export async function leftovers(lab: OpenLab, baseline: Baseline): Promise<reado
         const is = now.get(port)?.adminUp;
         if (is === was) return [];
         const word = (up: boolean | undefined): string => (up === undefined ? 'missing' : up ? 'up' : 'shut');
-        return [`${device} port ${port}: found ${word(was)}; left ${word(is)}. On ${device}: sudo config interface ${was ? 'startup' : 'shutdown'} ${port}`];
+        return [
+          `${device} port ${port}: found ${word(was)}; left ${word(is)}. On ${device}: sudo config interface ${was ? 'startup' : 'shutdown'} ${port}`,
+        ];
       });
     } catch (error) {
       return [failed(device, error)];

@@ -33,7 +33,10 @@ export class CounterHistory {
   }
 
   /** @returns the counters for the record, and the names of those that went backwards just now */
-  since(at: { readonly node: string; readonly port: string }, raw: RawPortCounters): { counters: PortCounters; resets: readonly string[] } {
+  since(
+    at: { readonly node: string; readonly port: string },
+    raw: RawPortCounters,
+  ): { counters: PortCounters; resets: readonly string[] } {
     const counters: Record<string, number | boolean | null> = {};
     const resets: string[] = [];
     for (const [key, value] of Object.entries(raw) as [Key, bigint | boolean | null | undefined][]) {

@@ -5,7 +5,13 @@ import type { Credential, Inventory } from './inventory.ts';
 
 /** What stands behind a credential's reference. Values are secrets: never printed, never recorded. */
 export type Secret =
-  | { readonly kind: 'ssh'; readonly user: string; readonly privateKey?: string; readonly password?: string; readonly agent?: string }
+  | {
+      readonly kind: 'ssh';
+      readonly user: string;
+      readonly privateKey?: string;
+      readonly password?: string;
+      readonly agent?: string;
+    }
   | { readonly kind: 'snmp-v2c'; readonly community: string }
   | {
       readonly kind: 'snmp-v3';
@@ -50,7 +56,12 @@ export async function resolveCredential(name: string, { inventory, env }: Secret
       return text;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read by this user' : (error as Error).message;
+      const reason =
+        code === 'ENOENT'
+          ? 'there is no such file'
+          : code === 'EACCES'
+            ? 'it may not be read by this user'
+            : (error as Error).message;
       throw new TestbedUnavailable(
         `${inventory.where(['credentials', name, key])}: credential "${name}" needs the file ${file}: ${reason}.\n  Paths are relative to the inventory.`,
         { cause: error },
@@ -58,13 +69,21 @@ export async function resolveCredential(name: string, { inventory, env }: Secret
     }
   };
   /** A secret is one line; the line end of the file is not part of it. */
-  const either = async (envKey: string, variable: string | undefined, fileKey: string, file: string | undefined): Promise<string> => {
+  const either = async (
+    envKey: string,
+    variable: string | undefined,
+    fileKey: string,
+    file: string | undefined,
+  ): Promise<string> => {
     if (variable !== undefined) return fromEnv(envKey, variable);
     return (await fromFile(fileKey, file ?? '')).replace(/\r?\n$/, '');
   };
 
   if (entry.kind === 'snmp-v2c') {
-    return { kind: 'snmp-v2c', community: await either('communityEnv', entry.communityEnv, 'communityFile', entry.communityFile) };
+    return {
+      kind: 'snmp-v2c',
+      community: await either('communityEnv', entry.communityEnv, 'communityFile', entry.communityFile),
+    };
   }
   if (entry.kind === 'snmp-v3') {
     const { kind, user, auth, privacy } = entry;
@@ -73,6 +92,11 @@ export async function resolveCredential(name: string, { inventory, env }: Secret
     return { kind, user, auth, authKey, privacy, privacyKey };
   }
   if (entry.agent) return { kind: 'ssh', user: entry.user, agent: fromEnv('agent', 'SSH_AUTH_SOCK') };
-  if (entry.keyFile !== undefined) return { kind: 'ssh', user: entry.user, privateKey: await fromFile('keyFile', entry.keyFile) };
-  return { kind: 'ssh', user: entry.user, password: await either('passwordEnv', entry.passwordEnv, 'passwordFile', entry.passwordFile) };
+  if (entry.keyFile !== undefined)
+    return { kind: 'ssh', user: entry.user, privateKey: await fromFile('keyFile', entry.keyFile) };
+  return {
+    kind: 'ssh',
+    user: entry.user,
+    password: await either('passwordEnv', entry.passwordEnv, 'passwordFile', entry.passwordFile),
+  };
 }

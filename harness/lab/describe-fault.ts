@@ -15,7 +15,8 @@ export interface DeviceAction {
 export type Way = 'a-to-b' | 'b-to-a';
 
 /** Both directions, or the one. */
-export const waysOf = (direction: 'both' | Way): readonly Way[] => (direction === 'both' ? ['a-to-b', 'b-to-a'] : [direction]);
+export const waysOf = (direction: 'both' | Way): readonly Way[] =>
+  direction === 'both' ? ['a-to-b', 'b-to-a'] : [direction];
 
 /** The direction as the shaper counts it: an inventory may write a span's ends the other way round. */
 export const wayAt = (way: Way, reversed: boolean): Way => (reversed ? (way === 'a-to-b' ? 'b-to-a' : 'a-to-b') : way);
@@ -43,10 +44,13 @@ export function describeFault(
     const boxWays = ways.map(way => ({ way, box: wayAt(way, place.reversed) }));
     const dark = boxWays.map(({ box }) => `ip link set dev ${egress(box)} down`);
     const lit = boxWays.map(({ box }) => `ip link set dev ${egress(box)} up`);
-    const netem = (loss: number): string[] => boxWays.map(({ way, box }) => setNetem(box, { delayNs: options.delayNs?.(fault.span.name, way), loss }));
+    const netem = (loss: number): string[] =>
+      boxWays.map(({ way, box }) => setNetem(box, { delayNs: options.delayNs?.(fault.span.name, way), loss }));
     const lost = fault.light === 'lost';
     const [down, up] = lost ? [dark, lit] : [netem(1), netem(0)];
-    const readBack = boxWays.map(({ box }) => (lost ? `ip -j -s link show dev ${egress(box)}` : `tc -j -s qdisc show dev ${egress(box)}`));
+    const readBack = boxWays.map(({ box }) =>
+      lost ? `ip -j -s link show dev ${egress(box)}` : `tc -j -s qdisc show dev ${egress(box)}`,
+    );
     if (fault.kind === 'span-cut') return [{ device: place.device, commands: down, undo: up, readBack }];
     const seconds = (ns: number): string => String(ns / 1e9);
     const downNs = magnitude(fault.down);
@@ -69,13 +73,25 @@ export function describeFault(
 }
 
 /** The end of a link that is steered: the first that a switch holds. */
-export function steeredEnd(ends: readonly [PortRef, PortRef], solution: Solution): DevicePort & { readonly ref: PortRef } {
+export function steeredEnd(
+  ends: readonly [PortRef, PortRef],
+  solution: Solution,
+): DevicePort & { readonly ref: PortRef } {
   const ref = ends.find(({ node }) => solution.switches.has(node)) ?? ends[0];
   return { ...solution.port(ref), ref };
 }
 
 /** The undo of a fault as lines that a person can type: `span-north: ip link set dev eth2 up`. */
-export function manualUndo(fault: Fault, solution: Solution, options: Parameters<typeof describeFault>[2] = {}): string {
-  const actions = describeFault(fault, solution, options).flatMap(({ device, undo }) => undo.map(command => `on ${device}: ${command}`));
-  return actions.join('; ') || `see that ${fault.kind === 'switch-reboot' ? (solution.devices.get(fault.switch.name) ?? fault.switch.name) : 'the device'} comes back; power it on`;
+export function manualUndo(
+  fault: Fault,
+  solution: Solution,
+  options: Parameters<typeof describeFault>[2] = {},
+): string {
+  const actions = describeFault(fault, solution, options).flatMap(({ device, undo }) =>
+    undo.map(command => `on ${device}: ${command}`),
+  );
+  return (
+    actions.join('; ') ||
+    `see that ${fault.kind === 'switch-reboot' ? (solution.devices.get(fault.switch.name) ?? fault.switch.name) : 'the device'} comes back; power it on`
+  );
 }

@@ -37,7 +37,11 @@ interface InEffect {
 
 const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
 
-async function portsAt(lab: OpenLab, ends: readonly PortRef[], act: (seen: { readonly ref: PortRef; readonly device: string; readonly operUp: boolean }) => boolean | null) {
+async function portsAt(
+  lab: OpenLab,
+  ends: readonly PortRef[],
+  act: (seen: { readonly ref: PortRef; readonly device: string; readonly operUp: boolean }) => boolean | null,
+) {
   return Promise.all(
     ends
       .filter(({ node }) => lab.switches.has(node))
@@ -46,7 +50,11 @@ async function portsAt(lab: OpenLab, ends: readonly PortRef[], act: (seen: { rea
         try {
           const status = (await switchOf(lab, ref.node).ports()).get(port);
           if (!status) return { witness: device, seen: `no port ${port}`, real: null };
-          return { witness: device, seen: `port ${port} is ${status.operUp ? 'up' : 'down'}`, real: act({ ref, device, operUp: status.operUp }) };
+          return {
+            witness: device,
+            seen: `port ${port} is ${status.operUp ? 'up' : 'down'}`,
+            real: act({ ref, device, operUp: status.operUp }),
+          };
         } catch (error) {
           return { witness: device, seen: `could not be read: ${firstLine(error)}`, real: null };
         }
@@ -61,14 +69,22 @@ async function restoreShaper(options: InjectOptions, span: string, way: Way): Pr
   const was = baseline.shaper(span, way);
   const is = await read(way);
   if (is.light !== was.light) await shaper.setLight(box(way), was.light ? 'on' : 'off');
-  if (!sameShaper({ ...is, light: was.light }, was)) await shaper.setImpairment(box(way), { delayNs: was.delayNs, loss: was.loss });
+  if (!sameShaper({ ...is, light: was.light }, was))
+    await shaper.setImpairment(box(way), { delayNs: was.delayNs, loss: was.loss });
 }
 
 async function readShapers(options: InjectOptions, span: string, ways: readonly Way[]): Promise<ReadBack> {
   const { lab, baseline } = options;
-  const states = await Promise.all(ways.map(async way => ({ way, was: baseline.shaper(span, way), is: await shaperAt(lab, span).read(way) })));
-  const words = (pick: 'was' | 'is'): string => states.map(state => `${span} ${state.way}: ${shaperWords(state[pick])}`).join('; ');
-  return { expected: words('was'), observed: words('is'), verified: states.every(({ was, is }) => sameShaper(was, is)) };
+  const states = await Promise.all(
+    ways.map(async way => ({ way, was: baseline.shaper(span, way), is: await shaperAt(lab, span).read(way) })),
+  );
+  const words = (pick: 'was' | 'is'): string =>
+    states.map(state => `${span} ${state.way}: ${shaperWords(state[pick])}`).join('; ');
+  return {
+    expected: words('was'),
+    observed: words('is'),
+    verified: states.every(({ was, is }) => sameShaper(was, is)),
+  };
 }
 
 async function cutSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-cut' }>): Promise<InEffect> {
@@ -108,7 +124,11 @@ async function cutSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'sp
           const lost = (await dropped(way)) - (before.get(way) ?? 0n);
           // No frame lost may only mean that none was sent since the fabric turned away: that proves nothing.
           const real = state.loss < 1 ? false : lost > 0n ? true : null;
-          return { witness: boxName, seen: `${name} ${way}: ${shaperWords(state)}, ${lost} frames dropped since the fault`, real };
+          return {
+            witness: boxName,
+            seen: `${name} ${way}: ${shaperWords(state)}, ${lost} frames dropped since the fault`,
+            real,
+          };
         }),
       );
       return [...shapers, ...(await portsAt(lab, ends, ({ operUp }) => (operUp ? null : false)))];
@@ -130,21 +150,32 @@ async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 's
     return counts.reduce((sum, count) => sum + count, 0n);
   };
   const changes = (): Promise<(number | undefined)[]> =>
-    Promise.all(ends.map(async end => (await switchOf(lab, end.node).ports()).get(lab.solution.port(end).port)?.lastChangeNs));
+    Promise.all(
+      ends.map(async end => (await switchOf(lab, end.node).ports()).get(lab.solution.port(end).port)?.lastChangeNs),
+    );
   const before = { dropped: await dropped(), changes: await changes() };
   const end = await shaper.flap({ everyNs: magnitude(fault.every), downNs: magnitude(fault.down), light: fault.light });
   const boxName = lab.solution.spans.get(name)?.device ?? name;
   return {
     async witness() {
       const lost = (await dropped()) - before.dropped;
-      const box = { witness: boxName, seen: `${lost} frames dropped on ${name} since the fault`, real: lost > 0n ? true : null };
+      const box = {
+        witness: boxName,
+        seen: `${lost} frames dropped on ${name} since the fault`,
+        real: lost > 0n ? true : null,
+      };
       if (fault.light === 'kept') return [box];
       const now = await changes();
       const ports = ends.map((ref, i) => {
         const { device, port } = lab.solution.port(ref);
         const [was, is] = [before.changes[i], now[i]];
         const moved = was === undefined || is === undefined ? null : is > was;
-        const seen = moved === null ? 'does not say when it last changed' : moved ? 'changed its state since the fault' : 'did not change its state since the fault';
+        const seen =
+          moved === null
+            ? 'does not say when it last changed'
+            : moved
+              ? 'changed its state since the fault'
+              : 'did not change its state since the fault';
         // A short phase may end before the first flap is detected: that alone does not deny the fault.
         return { witness: device, seen: `port ${port} ${seen}`, real: moved ? true : null };
       });
@@ -164,7 +195,8 @@ async function downLink(options: InjectOptions, fault: Extract<Fault, { kind: 'l
   const owner = switchOf(lab, ref.node);
   const was = baseline.adminUp(ref);
   await owner.setPort(port, 'down');
-  const word = (up: boolean | undefined): string => `${device} port ${port} administratively ${up === undefined ? 'unknown' : up ? 'up' : 'down'}`;
+  const word = (up: boolean | undefined): string =>
+    `${device} port ${port} administratively ${up === undefined ? 'unknown' : up ? 'up' : 'down'}`;
   return {
     witness: () => portsAt(lab, fault.link.ends, ({ operUp }) => !operUp),
     undo: () => owner.setPort(port, was ? 'up' : 'down'),
@@ -175,7 +207,10 @@ async function downLink(options: InjectOptions, fault: Extract<Fault, { kind: 'l
   };
 }
 
-async function rebootSwitch(options: InjectOptions, fault: Extract<Fault, { kind: 'switch-reboot' }>): Promise<InEffect> {
+async function rebootSwitch(
+  options: InjectOptions,
+  fault: Extract<Fault, { kind: 'switch-reboot' }>,
+): Promise<InEffect> {
   const { lab } = options;
   const node = fault.switch.name;
   const device = switchOf(lab, node);
@@ -193,7 +228,10 @@ async function rebootSwitch(options: InjectOptions, fault: Extract<Fault, { kind
     try {
       const booted = await bootedNs();
       const again = booted > before + ANOTHER_BOOT_NS;
-      return { seen: again ? `booted ${print(booted - before, 'duration')} after the boot before` : 'has not rebooted', again };
+      return {
+        seen: again ? `booted ${print(booted - before, 'duration')} after the boot before` : 'has not rebooted',
+        again,
+      };
     } catch (error) {
       return { seen: `does not answer: ${firstLine(error)}`, again: null };
     }
@@ -205,8 +243,13 @@ async function rebootSwitch(options: InjectOptions, fault: Extract<Fault, { kind
       const neighbours = lab.topology.links
         .filter(({ ends }) => ends.some(end => end.node === node))
         .flatMap(({ ends }) => ends.filter(end => end.node !== node))
-        .concat(Object.values(lab.topology.spans).flatMap(({ ends }) => (ends.some(end => end.node === node) ? ends.filter(end => end.node !== node) : [])));
-      const around = own.again === null ? await portsAt(lab, neighbours.slice(0, 2), ({ operUp }) => (operUp ? null : true)) : [];
+        .concat(
+          Object.values(lab.topology.spans).flatMap(({ ends }) =>
+            ends.some(end => end.node === node) ? ends.filter(end => end.node !== node) : [],
+          ),
+        );
+      const around =
+        own.again === null ? await portsAt(lab, neighbours.slice(0, 2), ({ operUp }) => (operUp ? null : true)) : [];
       return [{ witness: name, seen: own.seen, real: own.again }, ...around];
     },
     async undo() {

@@ -41,7 +41,9 @@ const length = z
   .describe('A length: number, space, unit (m, km)') as unknown as z.ZodType<Distance>;
 
 const port = z.number().int().min(1).max(65535);
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected letters, digits, dot, underscore or hyphen, at most 63');
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected letters, digits, dot, underscore or hyphen, at most 63');
 const path = z.string().min(1).describe('A file, relative to the inventory');
 const environment = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable');
 const end = z
@@ -82,7 +84,10 @@ const device = z.strictObject({
   role: z.enum(['lab', 'production']).describe('Only devices of role "lab" are ever written to'),
   site: z.string().min(1),
   part: z.enum(['leaf', 'spine', 'host', 'span']).describe('What it can play in a topology'),
-  address: z.string().optional().describe('Data-plane address: of the NIC of a host, of the traceroute answers of a switch'),
+  address: z
+    .string()
+    .optional()
+    .describe('Data-plane address: of the NIC of a host, of the traceroute answers of a switch'),
   ssh: z.strictObject({
     host: z.string().min(1),
     port,
@@ -104,7 +109,10 @@ const schema = z.strictObject({
   farspan: z.literal(1).describe('Version of this format'),
   name,
   clock: z.url().optional().describe('A clock service that moves virtual time. Absent: wall time'),
-  traps: z.strictObject({ host: z.string().min(1), port }).optional().describe('Where SNMP traps are received'),
+  traps: z
+    .strictObject({ host: z.string().min(1), port })
+    .optional()
+    .describe('Where SNMP traps are received'),
   credentials: z.record(name, credential),
   devices: z.record(name, device),
   links: z.array(z.strictObject({ ends: z.tuple([end, end]), rate, length })),
@@ -131,7 +139,9 @@ export class InventoryError extends TestbedUnavailable {
   readonly column: number;
 
   constructor(faults: readonly Fault[]) {
-    const shown = faults.slice(0, MOST_FAULTS).map(fault => `${fault.file}:${fault.line}:${fault.column}: ${fault.text}`);
+    const shown = faults
+      .slice(0, MOST_FAULTS)
+      .map(fault => `${fault.file}:${fault.line}:${fault.column}: ${fault.text}`);
     if (faults.length > MOST_FAULTS) shown.push(`and ${faults.length - MOST_FAULTS} more faults`);
     super(shown.join('\n'));
     const [first] = faults;
@@ -162,7 +172,9 @@ const dotted = (path: Path): string =>
 function valueAt(data: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (value, key) =>
-      typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? (value as Record<string | number, unknown>)[key] : undefined,
+      typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+        ? (value as Record<string | number, unknown>)[key]
+        : undefined,
     data,
   );
 }
@@ -195,9 +207,16 @@ class Locator {
 
   #offset(path: Path, key: boolean): number | undefined {
     const last = path.at(-1);
-    const parent: unknown = path.length === 0 ? undefined : path.length === 1 ? this.#document.contents : this.#document.getIn(path.slice(0, -1), true);
+    const parent: unknown =
+      path.length === 0
+        ? undefined
+        : path.length === 1
+          ? this.#document.contents
+          : this.#document.getIn(path.slice(0, -1), true);
     if (isMap(parent)) {
-      const pair = parent.items.find(item => isPair(item) && isScalar(item.key) && String(item.key.value) === String(last));
+      const pair = parent.items.find(
+        item => isPair(item) && isScalar(item.key) && String(item.key.value) === String(last),
+      );
       if (!pair) return undefined;
       // A map or list is pointed at by its key: that is the line a person looks for.
       const value: unknown = pair.value;
@@ -218,7 +237,10 @@ function schemaAt(root: z.core.$ZodType, path: Path, data: unknown): z.core.$Zod
       const kind = valueAt(value, ['kind']);
       const member = def.options.find(option => {
         const shape = (option as z.core.$ZodTypes)._zod.def;
-        const literal = shape.type === 'object' ? ((shape.shape.kind as z.core.$ZodTypes)._zod.def as { values?: unknown[] }).values : undefined;
+        const literal =
+          shape.type === 'object'
+            ? ((shape.shape.kind as z.core.$ZodTypes)._zod.def as { values?: unknown[] }).values
+            : undefined;
         return literal?.includes(kind as never);
       });
       return member ?? type;
@@ -229,7 +251,13 @@ function schemaAt(root: z.core.$ZodType, path: Path, data: unknown): z.core.$Zod
   for (const [depth, key] of path.entries()) {
     const def: z.core.$ZodTypes['_zod']['def'] | undefined = (type as z.core.$ZodTypes | undefined)?._zod.def;
     const next: z.core.$ZodType | undefined =
-      def?.type === 'object' ? def.shape[key] : def?.type === 'record' ? def.valueType : def?.type === 'array' ? def.element : undefined;
+      def?.type === 'object'
+        ? def.shape[key]
+        : def?.type === 'record'
+          ? def.valueType
+          : def?.type === 'array'
+            ? def.element
+            : undefined;
     if (!next) return undefined;
     type = unwrap(next, valueAt(data, path.slice(0, depth + 1)));
   }
@@ -262,7 +290,15 @@ const found = (value: unknown): string => {
   return `found ${JSON.stringify(String(value).slice(0, 80))}`;
 };
 
-const words: Readonly<Record<string, string>> = { object: 'a map', record: 'a map', array: 'a list', tuple: 'a list of two', string: 'text', number: 'a number', int: 'a whole number' };
+const words: Readonly<Record<string, string>> = {
+  object: 'a map',
+  record: 'a map',
+  array: 'a list',
+  tuple: 'a list of two',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+};
 
 function describe(issue: z.core.$ZodIssue, data: unknown, locator: Locator): Fault[] {
   const path = issue.path.filter(key => typeof key !== 'symbol');
@@ -289,20 +325,35 @@ function describe(issue: z.core.$ZodIssue, data: unknown, locator: Locator): Fau
       ];
     case 'invalid_value': {
       const known = issue.values.map(String);
-      const text = value === undefined ? `missing. Expected one of: ${known.join(', ')}.` : `${found(value)}. ${suggest({ word: String(value), known, what: 'values' })}`;
+      const text =
+        value === undefined
+          ? `missing. Expected one of: ${known.join(', ')}.`
+          : `${found(value)}. ${suggest({ word: String(value), known, what: 'values' })}`;
       return [locator.fault(path, `${at}: ${text}`)];
     }
     case 'invalid_union': {
       const kinds = ['ssh', 'snmp-v3', 'snmp-v2c'];
       const kind = valueAt(data, [...issue.path.filter(key => typeof key !== 'symbol').slice(0, 2), 'kind']);
-      const text = kind === undefined ? `missing. Expected one of: ${kinds.join(', ')}.` : `${found(kind)}. ${suggest({ word: String(kind), known: kinds, what: 'kinds' })}`;
+      const text =
+        kind === undefined
+          ? `missing. Expected one of: ${kinds.join(', ')}.`
+          : `${found(kind)}. ${suggest({ word: String(kind), known: kinds, what: 'kinds' })}`;
       return [locator.fault(path, `${at}: ${text}`)];
     }
     case 'too_big':
     case 'too_small':
-      return [locator.fault(path, `${at}: ${issue.code === 'too_big' ? `expected at most ${issue.maximum}` : `expected at least ${issue.minimum}`}, ${found(value)}.`)];
+      return [
+        locator.fault(
+          path,
+          `${at}: ${issue.code === 'too_big' ? `expected at most ${issue.maximum}` : `expected at least ${issue.minimum}`}, ${found(value)}.`,
+        ),
+      ];
     case 'invalid_key':
-      return [locator.fault(path, `${at}: not a name. Expected letters, digits, dot, underscore or hyphen, at most 63.`, { key: true })];
+      return [
+        locator.fault(path, `${at}: not a name. Expected letters, digits, dot, underscore or hyphen, at most 63.`, {
+          key: true,
+        }),
+      ];
     default:
       return [locator.fault(path, `${at}: ${issue.message}, ${found(value)}.`)];
   }
@@ -333,7 +384,8 @@ function crossCheck(data: z.output<typeof schema>, locator: Locator): Fault[] {
 
   const exactlyOne = (path: Path, entry: object, choices: readonly string[]): void => {
     const given = choices.filter(choice => (entry as Record<string, unknown>)[choice] !== undefined);
-    if (given.length !== 1) fault(path, `expected exactly one of ${choices.join(', ')}; found ${given.join(' and ') || 'none'}.`);
+    if (given.length !== 1)
+      fault(path, `expected exactly one of ${choices.join(', ')}; found ${given.join(' and ') || 'none'}.`);
   };
   for (const [key, entry] of credentials) {
     const path = ['credentials', key];
@@ -348,15 +400,23 @@ function crossCheck(data: z.output<typeof schema>, locator: Locator): Fault[] {
   const reference = (path: Path, wanted: string, protocol: 'ssh' | 'snmp'): void => {
     const fitting = credentials.filter(([, entry]) => entry.kind.startsWith(protocol)).map(([key]) => key);
     const entry = Object.hasOwn(data.credentials, wanted) ? data.credentials[wanted] : undefined;
-    if (!entry) fault(path, `unknown credential "${wanted}". ${suggest({ word: wanted, known: fitting, what: `${protocol} credentials` })}`);
+    if (!entry)
+      fault(
+        path,
+        `unknown credential "${wanted}". ${suggest({ word: wanted, known: fitting, what: `${protocol} credentials` })}`,
+      );
     else if (!entry.kind.startsWith(protocol)) {
-      fault(path, `credential "${wanted}" is of kind ${entry.kind}, not for ${protocol}. ${suggest({ word: wanted, known: fitting, what: `${protocol} credentials` })}`);
+      fault(
+        path,
+        `credential "${wanted}" is of kind ${entry.kind}, not for ${protocol}. ${suggest({ word: wanted, known: fitting, what: `${protocol} credentials` })}`,
+      );
     }
   };
   const seenSerial = new Map<string, string>();
   for (const [key, entry] of Object.entries(data.devices)) {
     const parts: readonly string[] = DRIVERS[entry.driver];
-    if (!parts.includes(entry.part)) fault(['devices', key, 'part'], `driver ${entry.driver} can be ${parts.join(' or ')}, found "${entry.part}".`);
+    if (!parts.includes(entry.part))
+      fault(['devices', key, 'part'], `driver ${entry.driver} can be ${parts.join(' or ')}, found "${entry.part}".`);
     reference(['devices', key, 'ssh', 'credentials'], entry.ssh.credentials, 'ssh');
     if (entry.snmp) reference(['devices', key, 'snmp', 'credentials'], entry.snmp.credentials, 'snmp');
     const twin = entry.serial === undefined ? undefined : seenSerial.get(entry.serial);
@@ -370,8 +430,10 @@ function crossCheck(data: z.output<typeof schema>, locator: Locator): Fault[] {
       const where = [...path, 'ends', i];
       const [device = ''] = text.split(' ');
       const entry = Object.hasOwn(data.devices, device) ? data.devices[device] : undefined;
-      if (!entry) fault(where, `unknown device "${device}". ${suggest({ word: device, known: devices, what: 'devices' })}`);
-      else if (!parts.includes(entry.part)) fault(where, `${device} is a ${entry.part}; expected ${parts.join(' or ')}.`);
+      if (!entry)
+        fault(where, `unknown device "${device}". ${suggest({ word: device, known: devices, what: 'devices' })}`);
+      else if (!parts.includes(entry.part))
+        fault(where, `${device} is a ${entry.part}; expected ${parts.join(' or ')}.`);
       const other = cabled.get(text);
       if (other !== undefined) fault(where, `port "${text}" is already cabled in ${other}.`);
       else cabled.set(text, dotted(path));
@@ -384,7 +446,11 @@ function crossCheck(data: z.output<typeof schema>, locator: Locator): Fault[] {
   const usedBox = new Map<string, string>();
   for (const [i, span] of data.spans.entries()) {
     const where = ['spans', i, 'device'];
-    if (!boxes.includes(span.device)) fault(where, `"${span.device}" is no span box of this inventory. ${suggest({ word: span.device, known: boxes, what: 'span boxes' })}`);
+    if (!boxes.includes(span.device))
+      fault(
+        where,
+        `"${span.device}" is no span box of this inventory. ${suggest({ word: span.device, known: boxes, what: 'span boxes' })}`,
+      );
     const other = usedBox.get(span.device);
     if (other !== undefined) fault(where, `${span.device} already shapes span ${other}.`);
     usedBox.set(span.device, span.name);
@@ -401,14 +467,18 @@ function crossCheck(data: z.output<typeof schema>, locator: Locator): Fault[] {
  * @throws InventoryError with every fault that was found, each with line and column
  */
 export function readInventory(text: string, file: string): Inventory {
-  if (text.length > LARGEST) throw new InventoryError([{ file, line: 1, column: 1, text: `larger than ${LARGEST} characters` }]);
+  if (text.length > LARGEST)
+    throw new InventoryError([{ file, line: 1, column: 1, text: `larger than ${LARGEST} characters` }]);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
     throw new InventoryError(
       document.errors.map(error => {
         const { line, col } = lines.linePos(error.pos[0]);
-        const hint = error.code === 'DUPLICATE_KEY' ? 'this key is already there; every name occurs once' : error.message.split('\n')[0];
+        const hint =
+          error.code === 'DUPLICATE_KEY'
+            ? 'this key is already there; every name occurs once'
+            : error.message.split('\n')[0];
         return { file, line, column: col, text: `not valid YAML: ${hint}.`.replace(/\.\.$/, '.') };
       }),
     );
@@ -423,7 +493,9 @@ export function readInventory(text: string, file: string): Inventory {
   const checked = schema.safeParse(data);
   if (!checked.success) {
     const misspelt = misspeltKeys(checked.error.issues, data);
-    const issues = checked.error.issues.filter(issue => !misspelt.has(dotted(issue.path.filter(key => typeof key !== 'symbol'))));
+    const issues = checked.error.issues.filter(
+      issue => !misspelt.has(dotted(issue.path.filter(key => typeof key !== 'symbol'))),
+    );
     throw new InventoryError(issues.flatMap(issue => describe(issue, data, locator)));
   }
   const faults = crossCheck(checked.data, locator);

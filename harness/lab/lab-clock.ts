@@ -58,7 +58,15 @@ export function virtualClock(options: VirtualClockOptions): LabClock {
     const at = new Date().toISOString();
     const record = (answer: string, exitCode: number | null): void => {
       const short = answer.length > 512 ? `${answer.slice(0, 512)}…` : answer;
-      options.step({ at, tookMs: performance.now() - begun, device: 'clock', protocol: 'http', tried, answer: short, exitCode });
+      options.step({
+        at,
+        tookMs: performance.now() - begun,
+        device: 'clock',
+        protocol: 'http',
+        tried,
+        answer: short,
+        exitCode,
+      });
     };
     try {
       const response = await fetch(url, {
@@ -75,7 +83,13 @@ export function virtualClock(options: VirtualClockOptions): LabClock {
       const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
       const answer = cause?.code ?? (error as Error).message;
       record(answer, null);
-      throw new DeviceError('clock', tried, answer, `Is the emulated lab still running? It serves its clock at ${options.url}.`, error);
+      throw new DeviceError(
+        'clock',
+        tried,
+        answer,
+        `Is the emulated lab still running? It serves its clock at ${options.url}.`,
+        error,
+      );
     }
   }
 
@@ -86,7 +100,12 @@ export function virtualClock(options: VirtualClockOptions): LabClock {
     } catch {
       // Falls through: the message below shows the text.
     }
-    throw new DeviceError('clock', tried, text.slice(0, 200), 'This is no Farspan clock service. Check "clock" in the inventory.');
+    throw new DeviceError(
+      'clock',
+      tried,
+      text.slice(0, 200),
+      'This is no Farspan clock service. Check "clock" in the inventory.',
+    );
   }
 
   return {

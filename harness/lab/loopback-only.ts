@@ -21,15 +21,22 @@ export function requireSafe(inventory: Inventory): void {
   const refuse = (path: readonly (string | number)[], text: string): never => {
     throw new TestbedUnavailable(`${inventory.where(path)}: ${text}`);
   };
-  const advice = 'not crash-safe: until leases and journal exist this binding talks to loopback only (127.0.0.0/8 or ::1, as an address).';
+  const advice =
+    'not crash-safe: until leases and journal exist this binding talks to loopback only (127.0.0.0/8 or ::1, as an address).';
   for (const [name, device] of Object.entries(inventory.devices)) {
-    if (device.role !== 'lab') refuse(['devices', name, 'role'], `${name} has role "${device.role}"; Farspan touches devices of role "lab" only.`);
+    if (device.role !== 'lab')
+      refuse(
+        ['devices', name, 'role'],
+        `${name} has role "${device.role}"; Farspan touches devices of role "lab" only.`,
+      );
     for (const protocol of ['ssh', 'snmp'] as const) {
       const host = device[protocol]?.host;
-      if (host !== undefined && !isLoopback(host)) refuse(['devices', name, protocol, 'host'], `${name} is at ${host}; ${advice}`);
+      if (host !== undefined && !isLoopback(host))
+        refuse(['devices', name, protocol, 'host'], `${name} is at ${host}; ${advice}`);
     }
   }
-  if (inventory.traps && !isLoopback(inventory.traps.host)) refuse(['traps', 'host'], `traps are received at ${inventory.traps.host}; ${advice}`);
+  if (inventory.traps && !isLoopback(inventory.traps.host))
+    refuse(['traps', 'host'], `traps are received at ${inventory.traps.host}; ${advice}`);
   if (inventory.clock !== undefined) {
     const host = new URL(inventory.clock).hostname.replace(/^\[|\]$/g, '');
     if (!isLoopback(host)) refuse(['clock'], `the clock is at ${host}; ${advice}`);

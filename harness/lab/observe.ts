@@ -36,10 +36,15 @@ function write({ lab, history }: ObserveOptions, atNs: number, { node, ports }: 
     for (const key of since.resets) resets.add(key);
   }
   lab.record({ kind: 'counters', atNs, node, ports: counters });
-  if (resets.size > 0) lab.record({ kind: 'event', atNs, node, what: `counter reset: ${[...resets].join(', ')} went backwards` });
+  if (resets.size > 0)
+    lab.record({ kind: 'event', atNs, node, what: `counter reset: ${[...resets].join(', ')} went backwards` });
 }
 
-async function readSwitch(lab: OpenLab, node: string, read: (ports: readonly string[]) => Promise<Reading>): Promise<NodeReading> {
+async function readSwitch(
+  lab: OpenLab,
+  node: string,
+  read: (ports: readonly string[]) => Promise<Reading>,
+): Promise<NodeReading> {
   const places = lab.solution.portsOf(node);
   try {
     const found = await read(places.map(({ port }) => port));
@@ -75,7 +80,9 @@ export async function observeAll(options: ObserveOptions): Promise<void> {
 export async function sampleSwitches(options: ObserveOptions): Promise<void> {
   const { lab } = options;
   const readings = await Promise.all(
-    [...lab.switches].flatMap(([node, device]) => (device.sample ? [readSwitch(lab, node, ports => device.sample?.(ports) ?? Promise.resolve(new Map()))] : [])),
+    [...lab.switches].flatMap(([node, device]) =>
+      device.sample ? [readSwitch(lab, node, ports => device.sample?.(ports) ?? Promise.resolve(new Map()))] : [],
+    ),
   );
   if (readings.length === 0) return;
   const atNs = await nowOf(lab);

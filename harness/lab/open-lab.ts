@@ -50,6 +50,9 @@ export function hostOf(lab: OpenLab, node: string): Host {
 export function addressOf(lab: OpenLab, node: string): string {
   const device = deviceOf(lab, node);
   const address = lab.inventory.devices[device]?.address;
-  if (address === undefined) throw new RangeError(`${lab.inventory.where(['devices', device])}: ${device} needs an "address" (its data-plane address) to play ${node}.`);
+  if (address === undefined)
+    throw new RangeError(
+      `${lab.inventory.where(['devices', device])}: ${device} needs an "address" (its data-plane address) to play ${node}.`,
+    );
   return address;
 }

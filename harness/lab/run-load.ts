@@ -12,14 +12,18 @@ export function refusesLoad(load: Load): string | undefined {
   if (load.kind === 'permutation' && load.shift !== 1) {
     return `sendrecv_perf sends to the next rank only (shift 1); a shift of ${load.shift} needs an RDMA flow generator.`;
   }
-  if (load.kind === 'flow-doubling') return 'flows that start and join at set times need an RDMA flow generator; nccl-tests has none.';
+  if (load.kind === 'flow-doubling')
+    return 'flows that start and join at set times need an RDMA flow generator; nccl-tests has none.';
   return undefined;
 }
 
 /** The hosts of a load, rank 0 first. */
 export function ranksOf(load: Load, hosts: readonly string[]): readonly string[] {
   if (load.kind !== 'incast') return hosts;
-  if (hosts.length < load.senders + 1) throw new RangeError(`An incast of ${load.senders} senders needs ${load.senders + 1} hosts, the topology has ${hosts.length}.`);
+  if (hosts.length < load.senders + 1)
+    throw new RangeError(
+      `An incast of ${load.senders} senders needs ${load.senders + 1} hosts, the topology has ${hosts.length}.`,
+    );
   return hosts.slice(0, load.senders + 1);
 }
 

@@ -54,17 +54,35 @@ export async function findRoutes(lab: OpenLab): Promise<readonly ProbeRoute[]> {
       const [near, far] = bordersOf(span, way);
       const twin = spans.find(other => other !== span && bordersOf(other, way).join() === [near, far].join());
       if (twin) {
-        throw new DeviceError(near, `finding a probe path over span ${span.name}`, `spans ${span.name} and ${twin.name} join the same two switches`, 'Traceroute can not tell them apart. Join each span to a switch of its own.');
+        throw new DeviceError(
+          near,
+          `finding a probe path over span ${span.name}`,
+          `spans ${span.name} and ${twin.name} join the same two switches`,
+          'Traceroute can not tell them apart. Join each span to a switch of its own.',
+        );
       }
-      const hostsAt = (node: string): readonly string[] => lab.topology.hosts.filter(({ site }) => site === siteOf(lab, node)).map(({ name }) => name);
+      const hostsAt = (node: string): readonly string[] =>
+        lab.topology.hosts.filter(({ site }) => site === siteOf(lab, node)).map(({ name }) => name);
       const [sources, targets] = [hostsAt(near), hostsAt(far)];
       const [source, target] = [sources[index % sources.length], targets[index % targets.length]];
       if (source === undefined || target === undefined) {
-        throw new DeviceError(near, `finding a probe path over span ${span.name}`, `no host at ${source === undefined ? near : far}'s site`, 'A probe needs a host at both sites.');
+        throw new DeviceError(
+          near,
+          `finding a probe path over span ${span.name}`,
+          `no host at ${source === undefined ? near : far}'s site`,
+          'A probe needs a host at both sites.',
+        );
       }
       const targetPort = targetPorts.get(target) ?? FIRST_TARGET_PORT;
       targetPorts.set(target, targetPort + 1);
-      const sourcePort = await findPort(lab, { source, target, targetPort, from: addressOf(lab, near), to: addressOf(lab, far), span: span.name });
+      const sourcePort = await findPort(lab, {
+        source,
+        target,
+        targetPort,
+        from: addressOf(lab, near),
+        to: addressOf(lab, far),
+        span: span.name,
+      });
       routes.push({ span: span.name, direction: way, source, target, sourcePort, targetPort });
     }
   }
@@ -73,7 +91,14 @@ export async function findRoutes(lab: OpenLab): Promise<readonly ProbeRoute[]> {
 
 async function findPort(
   lab: OpenLab,
-  options: { readonly source: string; readonly target: string; readonly targetPort: number; readonly from: string; readonly to: string; readonly span: string },
+  options: {
+    readonly source: string;
+    readonly target: string;
+    readonly targetPort: number;
+    readonly from: string;
+    readonly to: string;
+    readonly span: string;
+  },
 ): Promise<number> {
   const { targetPort } = options;
   const host = hostOf(lab, options.source);
@@ -103,7 +128,12 @@ async function startFlow(lab: OpenLab, route: ProbeRoute, packetsPerSecond: numb
   const receiver = await hostOf(lab, route.target).receiveProbe({ port: route.targetPort });
   try {
     const { sourcePort } = route;
-    const job = await source.startProbe({ target: addressOf(lab, route.target), sourcePort, packetsPerSecond, receiver });
+    const job = await source.startProbe({
+      target: addressOf(lab, route.target),
+      sourcePort,
+      packetsPerSecond,
+      receiver,
+    });
     return { route, receiver, job, beginNs: await nowOf(lab) };
   } catch (error) {
     await receiver.stop();
@@ -131,7 +161,19 @@ export async function runProbes(
         const endNs = await nowOf(lab);
         const { sent, received } = await job.stop();
         const { span, direction, source, target } = route;
-        lab.record({ kind: 'probe', phase, span, direction, source, target, packetsPerSecond, beginNs, endNs, sent, received });
+        lab.record({
+          kind: 'probe',
+          phase,
+          span,
+          direction,
+          source,
+          target,
+          packetsPerSecond,
+          beginNs,
+          endNs,
+          sent,
+          received,
+        });
       }),
     );
     await Promise.allSettled(flows.map(({ receiver }) => receiver.stop()));

@@ -106,7 +106,8 @@ function offeredGraph(inventory: Inventory): Graph {
   return graph(vertices, [...links, ...spans]);
 }
 
-const farEnd = (cable: Cable, device: string): DevicePort => (cable.ends[0].device === device ? cable.ends[1] : cable.ends[0]);
+const farEnd = (cable: Cable, device: string): DevicePort =>
+  cable.ends[0].device === device ? cable.ends[1] : cable.ends[0];
 
 /** Whether the lab's cable can play the topology's. Rates are equal: a faster cable has another roofline. */
 function plays(offered: Cable, wanted: Cable): boolean {
@@ -123,14 +124,23 @@ function needs(graph: Graph, node: string): ReadonlyMap<string, { readonly count
   for (const cable of graph.at.get(node) ?? []) {
     const far = graph.vertices.get(farEnd(cable, node).device);
     const rate = print(cable.rateBps, 'rate');
-    const kind = cable.lengthM === undefined ? `link to a ${far?.part ?? 'node'} of ${rate}` : `span of ${rate} and ${km(cable.lengthM)}`;
+    const kind =
+      cable.lengthM === undefined
+        ? `link to a ${far?.part ?? 'node'} of ${rate}`
+        : `span of ${rate} and ${km(cable.lengthM)}`;
     counted.set(kind, { count: (counted.get(kind)?.count ?? 0) + 1, sample: cable });
   }
   return counted;
 }
 
 const plural = (kind: string, count: number): string =>
-  count === 1 ? `1 ${kind}` : `${count} ${kind.replace(/^(link|span)/, '$1s').replace('to a ', 'to ').replace(/ (host|spine) of/, ' $1s of').replace(/ leaf of/, ' leaves of')}`;
+  count === 1
+    ? `1 ${kind}`
+    : `${count} ${kind
+        .replace(/^(link|span)/, '$1s')
+        .replace('to a ', 'to ')
+        .replace(/ (host|spine) of/, ' $1s of')
+        .replace(/ leaf of/, ' leaves of')}`;
 
 const inWords = (needed: ReturnType<typeof needs>): string =>
   [...needed].map(([kind, { count }]) => plural(kind, count)).join(', ') || 'no cable';
@@ -143,7 +153,11 @@ const transit = (graph: Graph, node: string): readonly Cable[] =>
   (graph.at.get(node) ?? []).filter(cable => graph.vertices.get(farEnd(cable, node).device)?.part !== 'host');
 
 /** Why `device` can not play `node`, whatever its neighbours play; undefined when it may. */
-function unfit(wanted: Graph, offered: Graph, pair: { readonly node: string; readonly device: string }): string | undefined {
+function unfit(
+  wanted: Graph,
+  offered: Graph,
+  pair: { readonly node: string; readonly device: string },
+): string | undefined {
   const cables = offered.at.get(pair.device) ?? [];
   for (const [kind, { count, sample }] of needs(wanted, pair.node)) {
     const farPart = wanted.vertices.get(farEnd(sample, pair.node).device)?.part;
@@ -154,7 +168,8 @@ function unfit(wanted: Graph, offered: Graph, pair: { readonly node: string; rea
   }
   if (wanted.vertices.get(pair.node)?.part !== 'host') {
     const extra = transit(offered, pair.device).length - transit(wanted, pair.node).length;
-    if (extra > 0) return `${pair.device} has ${extra} more cable${extra === 1 ? '' : 's'} to other switches, which would carry traffic`;
+    if (extra > 0)
+      return `${pair.device} has ${extra} more cable${extra === 1 ? '' : 's'} to other switches, which would carry traffic`;
   }
   return undefined;
 }
@@ -184,7 +199,8 @@ function pairCables(wanted: readonly Cable[], offered: readonly Cable[]): Readon
   const paired = new Map<Cable, Cable>();
   for (const cable of wanted) {
     const fitting = [...free].filter(candidate => plays(candidate, cable));
-    const chosen = fitting.find(candidate => candidate.span !== undefined && candidate.span === cable.span) ?? fitting[0];
+    const chosen =
+      fitting.find(candidate => candidate.span !== undefined && candidate.span === cable.span) ?? fitting[0];
     if (!chosen) return undefined;
     free.delete(chosen);
     paired.set(cable, chosen);
@@ -192,7 +208,8 @@ function pairCables(wanted: readonly Cable[], offered: readonly Cable[]): Readon
   return paired;
 }
 
-const between = (graph: Graph, a: string, b: string): readonly Cable[] => (graph.at.get(a) ?? []).filter(cable => farEnd(cable, a).device === b);
+const between = (graph: Graph, a: string, b: string): readonly Cable[] =>
+  (graph.at.get(a) ?? []).filter(cable => farEnd(cable, a).device === b);
 
 interface Attempt {
   readonly devices: Map<string, string>;
@@ -230,7 +247,9 @@ function search(wanted: Graph, offered: Graph): Attempt & { readonly found: bool
       const neighbours = new Set((wanted.at.get(node) ?? []).map(cable => farEnd(cable, node).device));
       const cabled = [...neighbours].every(far => {
         const other = attempt.devices.get(far);
-        return other === undefined || pairCables(between(wanted, node, far), between(offered, device, other)) !== undefined;
+        return (
+          other === undefined || pairCables(between(wanted, node, far), between(offered, device, other)) !== undefined
+        );
       });
       if (!cabled) continue;
       attempt.devices.set(node, device);
@@ -247,10 +266,17 @@ function search(wanted: Graph, offered: Graph): Attempt & { readonly found: bool
 }
 
 /** The first reason, in the order a person would check: how many, of which kind, which spans, how cabled. */
-function whyNot(options: { topology: Topology; inventory: Inventory; wanted: Graph; offered: Graph; attempt: Attempt }): string {
+function whyNot(options: {
+  topology: Topology;
+  inventory: Inventory;
+  wanted: Graph;
+  offered: Graph;
+  attempt: Attempt;
+}): string {
   const { topology, inventory, wanted, offered, attempt } = options;
   const lab = `${inventory.name} (${inventory.file})`;
-  const of = (graph: Graph, part: Part): readonly Vertex[] => [...graph.vertices.values()].filter(vertex => vertex.part === part);
+  const of = (graph: Graph, part: Part): readonly Vertex[] =>
+    [...graph.vertices.values()].filter(vertex => vertex.part === part);
 
   const labSites = new Set([...offered.vertices.values()].map(({ site }) => site));
   if (labSites.size < topology.sites.length) {
@@ -258,7 +284,8 @@ function whyNot(options: { topology: Topology; inventory: Inventory; wanted: Gra
   }
   for (const part of ['leaf', 'spine', 'host'] as const) {
     const [need, have] = [of(wanted, part), of(offered, part)];
-    if (have.length < need.length) return `${topology.name} needs ${counted(part, need.length)}; ${lab} has ${have.length}.`;
+    if (have.length < need.length)
+      return `${topology.name} needs ${counted(part, need.length)}; ${lab} has ${have.length}.`;
   }
   for (const span of wanted.cables.filter(cable => cable.lengthM !== undefined)) {
     if (offered.cables.some(cable => plays(cable, span))) continue;
@@ -279,7 +306,8 @@ function whyNot(options: { topology: Topology; inventory: Inventory; wanted: Gra
       const fit = reasons.filter(reason => reason === undefined).length;
       if (fit >= members.length) continue;
       const listed = reasons.filter(reason => reason !== undefined);
-      const shown = listed.slice(0, 4).join('; ') + (listed.length > 4 ? `; and ${listed.length - 4} more do not fit` : '');
+      const shown =
+        listed.slice(0, 4).join('; ') + (listed.length > 4 ? `; and ${listed.length - 4} more do not fit` : '');
       return `${topology.name} needs ${counted(part, members.length)} with ${kind} each; in ${lab} ${fit === 0 ? 'none fits' : `${fit} fit${fit === 1 ? 's' : ''}`}: ${shown}.`;
     }
   }
@@ -310,7 +338,8 @@ export function solve(topology: Topology, inventory: Inventory): Solution {
     if (seen.has(pair) || seen.has(`${b.device} ${a.device}`)) continue;
     seen.add(pair);
     const [deviceA = '', deviceB = ''] = [attempt.devices.get(a.device), attempt.devices.get(b.device)];
-    const paired = pairCables(between(wanted, a.device, b.device), between(offered, deviceA, deviceB)) ?? new Map<Cable, Cable>();
+    const paired =
+      pairCables(between(wanted, a.device, b.device), between(offered, deviceA, deviceB)) ?? new Map<Cable, Cable>();
     for (const [asked, given] of paired) {
       for (const end of asked.ends) {
         const device = attempt.devices.get(end.device) ?? '';
@@ -319,7 +348,10 @@ export function solve(topology: Topology, inventory: Inventory): Solution {
         ports.set(end.device, mine.set(end.port, there));
       }
       if (asked.span !== undefined && given.shaper !== undefined) {
-        spans.set(asked.span, { device: given.shaper, reversed: given.ends[0].device !== attempt.devices.get(asked.ends[0].device) });
+        spans.set(asked.span, {
+          device: given.shaper,
+          reversed: given.ends[0].device !== attempt.devices.get(asked.ends[0].device),
+        });
       }
     }
   }

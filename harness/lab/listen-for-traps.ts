@@ -1,0 +1,78 @@
+import { receiveTraps, type Trap } from '../drivers/snmp.ts';
+import { resolveCredential } from './credentials.ts';
+import { nowOf, type OpenLab } from './open-lab.ts';
+
+/** SNMPv2-MIB and IF-MIB, RFC 3418 and RFC 2863. */
+const LINK_DOWN = '1.3.6.1.6.3.1.1.5.3';
+const LINK_UP = '1.3.6.1.6.3.1.1.5.4';
+const IF_INDEX = '1.3.6.1.2.1.2.2.1.1.';
+const IF_DESCR = '1.3.6.1.2.1.2.2.1.2.';
+const IF_NAME = '1.3.6.1.2.1.31.1.1.1.1.';
+const SYS_NAME = '1.3.6.1.2.1.1.5.';
+
+const valueUnder = (trap: Trap, prefix: string): string | undefined => {
+  for (const [oid, value] of trap.values)
+    if (oid.startsWith(prefix) && value !== null)
+      return Buffer.isBuffer(value) ? value.toString('utf8') : String(value);
+  return undefined;
+};
+
+/** Whom a trap is from: its sysName when it sends one, else its address when no other device has it. */
+function sender(lab: OpenLab, trap: Trap): string {
+  const named = valueUnder(trap, SYS_NAME);
+  const byDevice = new Map([...lab.solution.devices].map(([node, device]) => [device, node]));
+  if (named !== undefined) return byDevice.get(named) ?? named;
+  const there = [...byDevice].filter(([device]) => lab.inventory.devices[device]?.snmp?.host === trap.from);
+  return there.length === 1 ? (there[0]?.[1] ?? trap.from) : trap.from;
+}
+
+/** `linkDown Ethernet4`; other traps by their OID. */
+function wordsOf(trap: Trap): string {
+  const what = trap.oid === LINK_DOWN ? 'linkDown' : trap.oid === LINK_UP ? 'linkUp' : `trap ${trap.oid}`;
+  const port = valueUnder(trap, IF_NAME) ?? valueUnder(trap, IF_DESCR) ?? valueUnder(trap, IF_INDEX);
+  return port === undefined ? what : `${what} ${port}`;
+}
+
+/**
+ * Writes one `event` line per trap that arrives, with the testbed's time at which it was received: it may be later than the event by
+ * the slice of time that was passing. Nothing listens where the inventory names no `traps`.
+ */
+export async function listenForTraps(
+  lab: OpenLab,
+  { env }: { readonly env: Readonly<Record<string, string | undefined>> },
+): Promise<{ close(): Promise<void> }> {
+  const { traps } = lab.inventory;
+  if (!traps) return { close: () => Promise.resolve() };
+  const communities: string[] = [];
+  for (const [name, entry] of Object.entries(lab.inventory.credentials)) {
+    if (entry.kind !== 'snmp-v2c') continue;
+    const secret = await resolveCredential(name, { inventory: lab.inventory, env });
+    if (secret.kind === 'snmp-v2c') communities.push(secret.community);
+  }
+  let closed = false;
+  const pending = new Set<Promise<void>>();
+  const note = (node: string, what: string): void => {
+    const writing = nowOf(lab)
+      .then(atNs => {
+        if (!closed) lab.record({ kind: 'event', atNs, node, what });
+      })
+      // Without a time there is no line; the clock's own failure is reported by whoever moves it.
+      .catch(() => undefined)
+      .finally(() => pending.delete(writing));
+    pending.add(writing);
+  };
+  const receiver = await receiveTraps({
+    port: traps.port,
+    address: traps.host,
+    communities,
+    onTrap: trap => note(sender(lab, trap), wordsOf(trap)),
+    onBad: why => note('traps', `refused: ${why}`),
+  });
+  return {
+    async close() {
+      await receiver.close();
+      await Promise.all(pending);
+      closed = true;
+    },
+  };
+}
