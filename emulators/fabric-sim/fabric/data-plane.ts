@@ -407,7 +407,12 @@ export class DataPlane {
     this.busyUntilPs[port] = sentAt;
     this.txBytes[port] = (this.txBytes[port] as number) + wire - count * GAP_BYTES;
     this.txPackets[port] = (this.txPackets[port] as number) + count;
-    if (queue === LOSSLESS_QUEUE) this.queuePackets[port] = (this.queuePackets[port] as number) + count;
+    if (queue === LOSSLESS_QUEUE) {
+      this.queuePackets[port] = (this.queuePackets[port] as number) + count;
+      const law = this.red[port];
+      if (law !== undefined && (this.depthBytes[port * QUEUES + LOSSLESS_QUEUE] as number) > law.minBytes)
+        this.mark(port, packet, count, law);
+    }
     const span = wiring.spanDirection[port] as number;
     if (span >= 0) {
       this.spanCarried[span] = (this.spanCarried[span] as number) + count;
@@ -429,6 +434,15 @@ export class DataPlane {
       pool.next[this.linkTail[port] as number] = packet;
     }
     this.linkTail[port] = packet;
+  }
+
+  /** Notes congestion in a packet that leaves while the queue behind it is long. */
+  private mark(port: number, packet: number, count: number, law: RedLaw): void {
+    const depth = this.depthBytes[port * QUEUES + LOSSLESS_QUEUE] as number;
+    const marked = marksOf(count, markingProbability(law, depth), this.marker);
+    if (marked === 0) return;
+    this.pool.marked[packet] = 1;
+    this.ecnMarked[port] = (this.ecnMarked[port] as number) + marked;
   }
 
   /**
@@ -509,17 +523,6 @@ export class DataPlane {
       return;
     }
     if (queue === LOSSLESS_QUEUE) {
-      const law = this.red[port];
-      if (law !== undefined) {
-        const depth = this.depthBytes[port * QUEUES + LOSSLESS_QUEUE] as number;
-        if (depth > law.minBytes) {
-          const marked = marksOf(count, markingProbability(law, depth), this.marker);
-          if (marked > 0) {
-            pool.marked[packet] = 1;
-            this.ecnMarked[port] = (this.ecnMarked[port] as number) + marked;
-          }
-        }
-      }
       pool.ingress[packet] = heldBack ? from : -1;
     }
     this.enqueue(port, packet, queue);
