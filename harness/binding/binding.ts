@@ -26,3 +26,8 @@ export interface Binding {
 export class TestbedUnavailable extends Error {
   override readonly name = 'TestbedUnavailable';
 }
+
+/** An option that the world does not know, or a value out of its range; the message lists what is known. The user is to change it. */
+export class OptionRefused extends RangeError {
+  override readonly name = 'OptionRefused';
+}

@@ -100,7 +100,7 @@ program
   .option('-g, --grep <pattern>', 'the scenario whose topology is emulated')
   .addOption(seedOption())
   .option('--defect <name>', 'a defect planted in the fabric')
-  .option('--train <n>', 'packets simulated as one', whole({ least: 1, most: 1024 }), 8)
+  .option('--train <n>', 'packets simulated as one', whole({ least: 1, most: 64 }), 8)
   .option('--pace <factor>', 'virtual seconds per second; 1 is real time', positive)
   .action(async (files: string[], typed) => {
     code = await emulate({
@@ -161,7 +161,7 @@ function scenarioOptions(command: Command): Command {
     .option('--inventory <file>', 'the lab, for --world lab')
     .option('--profile <file>', 'limits (YAML) instead of scenarios/profiles/default.yaml')
     .option('--runs <dir>', 'where run folders are made', 'runs')
-    .option('--train <n>', 'packets simulated as one; 1 is exact', whole({ least: 1, most: 1024 }), 8);
+    .option('--train <n>', 'packets simulated as one; 1 is exact', whole({ least: 1, most: 64 }), 8);
 }
 
 function seedOption(): Option {

@@ -45,7 +45,7 @@ export function finished(run: StoredRun, verdict: RunVerdict, from: string): Fin
     file: head.scenario.file,
     verdict,
     durationS: (run.host?.tookMs ?? 0) / 1000,
-    report: path.relative(from, path.join(run.folder, REPORT_FILES.html)),
+    report: shownPath(path.join(run.folder, REPORT_FILES.html), from),
   };
 }
 
@@ -69,4 +69,10 @@ export function write(file: string, text: string): void {
   } catch (error) {
     throw new EvidenceError(`${file}: write failed: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** As a user would type it: relative where that is shorter. */
+export function shownPath(file: string, from: string): string {
+  const near = path.relative(from, file);
+  return near.startsWith('..') ? path.resolve(file) : near;
 }

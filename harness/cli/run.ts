@@ -8,7 +8,7 @@ import type { FinishedRun } from '../../reports/index.ts';
 import { EXIT, exitCode } from './exit-code.ts';
 import type { Ended } from './exit-code.ts';
 import { playwrightRun } from './playwright-run.ts';
-import { finished, readRun, write, writeReports } from './run-reports.ts';
+import { finished, readRun, shownPath, write, writeReports } from './run-reports.ts';
 import { printSummary } from './summary.ts';
 import { UsageError } from './usage-error.ts';
 import { settingsOf } from './world-settings.ts';
@@ -149,5 +149,5 @@ function writeLists(
       ),
     ),
   );
-  return { index: path.relative(process.cwd(), index) };
+  return { index: shownPath(index, process.cwd()) };
 }

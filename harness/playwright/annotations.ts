@@ -18,7 +18,7 @@ const USAGE: ReadonlySet<string> = new Set([
   'PlanError',
   'ProfileError',
   'UsageError',
-  'UnknownOption',
+  'OptionRefused',
 ]);
 
 /** By the error's class: its name as thrown, or the class it was made from. */

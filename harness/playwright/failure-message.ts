@@ -17,24 +17,30 @@ export const decides = ({ kind }: CheckVerdict): boolean => kind === 'mandatory'
 export const missed = (verdict: RunVerdict): readonly CheckVerdict[] =>
   verdict.checks.filter(check => decides(check) && check.outcome !== 'pass');
 
-/** All that a run has to complain about, in one message: what each missed expectation expected and measured, seed, replay. */
+/**
+ * All that a run has to complain about, in one message: what each missed expectation expected and measured, seed, replay.
+ * Of a run that broke, only what is proven is shown; that the rest could not be judged is no news.
+ */
 export function failureMessage(verdict: RunVerdict, { world, errors, evidence }: FailureOptions): string {
-  const misses = missed(verdict);
+  const broke = verdict.outcome === 'error';
+  const misses = missed(verdict).filter(({ outcome }) => !broke || outcome === 'fail');
   const total = verdict.checks.filter(decides).length;
-  const gates = verdict.gates.filter(({ outcome }) => outcome !== 'pass');
-  const { dirty } = verdict.cleanliness;
+  const gates = verdict.gates.filter(({ outcome }) => (broke ? outcome === 'fail' : outcome !== 'pass'));
+  const told = errors.length > 0 ? errors.map(({ message }) => message) : broke ? [verdict.reason] : [];
   const headline =
-    misses.length > 0
+    misses.length > 0 && !broke
       ? `${misses.length} of ${total} expectations not met in ${world}, seed ${verdict.seed}: ${verdict.outcome}`
-      : `${verdict.outcome} in ${world}, seed ${verdict.seed}: ${sanitize(verdict.reason)}`;
+      : broke
+        ? `the harness or the lab broke in ${world}, seed ${verdict.seed}; the product was not judged`
+        : `${verdict.outcome} in ${world}, seed ${verdict.seed}: ${sanitize(verdict.reason)}`;
   return [
     headline,
-    ...errors.flatMap(error => [`  ✘ ${sanitize(error.message, { lines: true })}`]),
+    ...told.map(text => `  ✘ ${sanitize(text, { lines: true })}`),
     ...gates.map(
       gate => `  ${gate.outcome === 'fail' ? '✘' : '?'} gate ${gate.gate}, ${gate.outcome}: ${sanitize(gate.reason)}`,
     ),
     ...misses.flatMap(missLines),
-    ...dirty.map(line => `  ! TESTBED LEFT DIRTY: ${sanitize(line)}`),
+    ...verdict.cleanliness.dirty.map(line => `  ! TESTBED LEFT DIRTY: ${sanitize(line)}`),
     `  Play it again: ${verdict.replay}`,
     `  Evidence: ${evidence}`,
   ].join('\n');

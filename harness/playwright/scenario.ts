@@ -235,7 +235,7 @@ async function staged(
       replay: replayLine({
         ...{ world, seed, trainPackets, title: described.title, options: worldOptions },
         ...(process.env['FARSPAN_PROFILE'] && {
-          profileFile: relative(process.cwd(), path.resolve(root, options.profileFile)),
+          profileFile: shortest(path.resolve(root, options.profileFile)),
         }),
       }),
       narrate: (title, body) => (stage.signal.aborted ? body() : scenario.step(title, body)),
@@ -276,9 +276,10 @@ async function show(
   const clean = verdict.cleanliness.dirty.length === 0;
   if (verdict.outcome === 'pass' && clean) return;
   if (verdict.outcome === 'not run' && clean) info.skip(true, verdict.reason);
-  const first = missed(verdict)[0];
+  // A broken run has no expectation to point at.
+  const first = verdict.outcome === 'error' ? undefined : missed(verdict)[0];
   const where = first ? located(first.where) : { file: info.file, line: info.line, column: info.column };
-  throw errorAt(where, failureMessage(verdict, { world, errors, evidence: relative(process.cwd(), folder) }));
+  throw errorAt(where, failureMessage(verdict, { world, errors, evidence: shortest(folder) }));
 }
 
 async function step(title: string, error: Error | undefined, location?: CallSite): Promise<void> {
@@ -317,7 +318,7 @@ async function noted<T>(work: Promise<T>, info: TestInfo): Promise<T> {
 }
 
 function profileAt(file: string): Profile {
-  const shown = relative(process.cwd(), file);
+  const shown = shortest(file);
   try {
     return readProfile(readFileSync(file, 'utf8'), shown);
   } catch (error) {
@@ -354,6 +355,12 @@ const rootOf = ({ config }: TestInfo): string =>
 
 /** With forward slashes, so that records of two systems compare. */
 const relative = (root: string, file: string): string => (path.relative(root, file) || '.').replaceAll(path.sep, '/');
+
+/** As a user would type it. */
+function shortest(file: string): string {
+  const near = relative(process.cwd(), file);
+  return near.startsWith('..') ? file : near;
+}
 
 const VERSION = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }

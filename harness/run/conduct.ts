@@ -153,15 +153,17 @@ interface WorkWait {
 
 async function untilWorkIsDone({ name, phase, beginNs, first, running, testbed, options }: WorkWait): Promise<Waited> {
   const asked = magnitude(phase.for);
-  const deadlineNs = options.deadlineNs(name);
+  const deadlineNs = Math.ceil(options.deadlineNs(name));
+  const endNs = beginNs + deadlineNs;
   const sliceNs = Math.ceil(Math.min(deadlineNs / SLICES, LONGEST_SLICE_NS));
   let done = (await running.rounds()) - first;
   let now = await testbed.now();
-  while (done < asked && now < beginNs + deadlineNs) {
+  // Less than 1 ns is left over by adding floats, and no clock would move for it.
+  while (done < asked && endNs - now >= 1) {
     options.signal?.throwIfAborted();
     const met = await testbed.elapse({
       round: first + done + 1,
-      withinNs: Math.min(sliceNs, beginNs + deadlineNs - now),
+      withinNs: Math.min(sliceNs, endNs - now),
     });
     const before = { done, now };
     done = (await running.rounds()) - first;
@@ -185,7 +187,7 @@ interface TimeWait {
 }
 
 async function untilTimeIsOver({ name, phase, testbed, options }: TimeWait): Promise<Waited> {
-  const totalNs = Math.round(magnitude(phase.for));
+  const totalNs = Math.max(1, Math.round(magnitude(phase.for)));
   const slices = Math.min(totalNs, Math.max(SLICES, Math.ceil(totalNs / LONGEST_SLICE_NS)));
   const edge = (slice: number): number => Math.floor((totalNs / slices) * slice);
   for (let slice = 1; slice <= slices; slice++) {

@@ -1,3 +1,4 @@
+import { OptionRefused } from '../../../harness/binding/binding.ts';
 import { DEFECTS } from '../defects.ts';
 
 export interface SimOptions {
@@ -11,20 +12,20 @@ const LONGEST_TRAIN = 64;
 
 const KNOWN = ['defect', 'trainPackets'] as const;
 
-/** @throws RangeError for an unknown option, an unknown defect, or a train length that is not a whole number from 1 to 64 */
+/** @throws OptionRefused for an unknown option, an unknown defect, or a train length that is not a whole number from 1 to 64 */
 export function readOptions(options: Readonly<Record<string, string>>): SimOptions {
   for (const name of Object.keys(options)) {
     if (!(KNOWN as readonly string[]).includes(name)) {
-      throw new RangeError(`The sim world has no option "${name}". Known: ${KNOWN.join(', ')}.`);
+      throw new OptionRefused(`The sim world has no option "${name}". Known: ${KNOWN.join(', ')}.`);
     }
   }
   const { defect, trainPackets: words = String(DEFAULT_TRAIN) } = options;
   if (defect !== undefined && !Object.hasOwn(DEFECTS, defect)) {
-    throw new RangeError(`There is no defect "${defect}". Known: ${Object.keys(DEFECTS).join(', ')}.`);
+    throw new OptionRefused(`There is no defect "${defect}". Known: ${Object.keys(DEFECTS).join(', ')}.`);
   }
   const trainPackets = Number(words);
   if (!/^\d+$/.test(words) || trainPackets < 1 || trainPackets > LONGEST_TRAIN) {
-    throw new RangeError(`Option trainPackets is a whole number from 1 to ${LONGEST_TRAIN}, got "${words}".`);
+    throw new OptionRefused(`Option trainPackets is a whole number from 1 to ${LONGEST_TRAIN}, got "${words}".`);
   }
   return { trainPackets, ...(defect !== undefined && { defect }) };
 }
