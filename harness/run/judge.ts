@@ -1,6 +1,6 @@
 import type { Profile } from '../model/check.ts';
 import type { DecisionRule } from '../model/plan.ts';
-import type { EndLine, RecordLine, RunLine } from '../model/record.ts';
+import type { EndLine, RecordLine } from '../model/record.ts';
 import {
   type CheckVerdict,
   type Cleanliness,
