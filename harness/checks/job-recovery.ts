@@ -1,7 +1,7 @@
 import type { Duration } from '../model/units.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement, plausible } from './measurement.ts';
-import type { PhaseView, RunView } from './run-view.ts';
+import { lacksRounds, type PhaseView, type RunView } from './run-view.ts';
 import { statisticOf } from './statistic.ts';
 import { instantUncertaintyNs } from './uncertainty.ts';
 
@@ -61,6 +61,3 @@ function baselineBps(view: RunView, { line, before }: PhaseView): number | { rea
   // Where a fault leaves no path for a while (a rebooting leaf), the job is back when it is back at what it reached before.
   return median * (was !== undefined && is !== undefined ? Math.min(1, is / was) : 1);
 }
-
-const lacksRounds = ({ line, rounds }: PhaseView): boolean =>
-  rounds.length < Math.min(line.rounds?.done ?? 0, line.rounds?.asked ?? 0);

@@ -31,7 +31,11 @@ export interface RunView {
   /** Packets simulated as one unit; 1 is exact. Null where packets are real. */
   readonly trainPackets: number | null;
   phase(name: string): PhaseView | undefined;
-  /** Least busbw time etc. of the topology as it stands in a phase, bit/s; undefined when it leaves no path. */
+  /** The best that the topology allows as it stands in a phase, bit/s; undefined when it leaves no path. */
   busbwRoofline(phase: string): number | undefined;
   goodputRoofline(phase: string): number | undefined;
 }
+
+/** Whether rounds that were done, of those that the phase asked for, are not in the record. */
+export const lacksRounds = (phase: PhaseView | undefined): boolean =>
+  phase !== undefined && phase.rounds.length < Math.min(phase.line.rounds?.done ?? 0, phase.line.rounds?.asked ?? 0);

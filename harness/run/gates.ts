@@ -1,4 +1,4 @@
-import type { RunView } from '../checks/run-view.ts';
+import { lacksRounds, type RunView } from '../checks/run-view.ts';
 import { faultRulesOf } from '../faults/fault-rules.ts';
 import { hasRounds } from '../loads/roofline.ts';
 import type { CountersLine, FaultLine, RecordLine, RunLine } from '../model/record.ts';
@@ -145,12 +145,20 @@ function deadlineGates({ lines }: Evidence): readonly GateVerdict[] {
     : [];
 }
 
-/** Was enough seen? Every planned phase was played, and every limit that decides has 95 % of its samples. */
+/** Was enough seen? Every planned phase was played, no round is lost, and every limit that decides has 95 % of its samples. */
 function coverageGate({ run, view }: Evidence, checks: readonly CheckVerdict[]): GateVerdict {
   const title = 'enough was seen';
   const unplayed = Object.keys(run.plan.phases).filter(name => !view.phase(name));
   if (unplayed.length > 0)
     return { gate: 'coverage', outcome: 'inconclusive', title, reason: `not played: ${unplayed.join(', ')}` };
+  const torn = Object.keys(run.plan.phases).filter(name => lacksRounds(view.phase(name)));
+  if (torn.length > 0)
+    return {
+      gate: 'coverage',
+      outcome: 'inconclusive',
+      title,
+      reason: `rounds were done and are not in the record: ${torn.join(', ')}`,
+    };
   const thin = checks.filter(
     ({ outcome, kind, samples, expectedSamples }) =>
       outcome === 'inconclusive' &&

@@ -73,7 +73,10 @@ export function readProfile(text: string, file: string): Profile {
   const mistakes = parsed.error.issues.map((issue): Mistake => {
     const path = issue.path.map(String);
     const key = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-    return { ...at(offsetOf(document.contents, path, key)), message: wordsOf(issue, path) };
+    return {
+      ...at(offsetOf(document.contents, path, key)),
+      message: wordsOf(issue, { path, absent: path.length > 0 && !document.hasIn(path) }),
+    };
   });
   throw new ProfileError(mistakes, file);
 }
@@ -92,7 +95,10 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
   limit: Object.keys(limit.shape),
 };
 
-function wordsOf(issue: z.core.$ZodIssue, path: readonly string[]): string {
+function wordsOf(
+  issue: z.core.$ZodIssue,
+  { path, absent }: { readonly path: readonly string[]; readonly absent: boolean },
+): string {
   const where = path.join('.') || 'the file';
   const known = (KNOWN[path.length < 2 ? 'profile' : 'limit'] ?? []).join(', ');
   if (issue.code === 'unrecognized_keys') return `${where}: unknown key ${issue.keys.join(', ')}. Known: ${known}.`;
