@@ -62,7 +62,8 @@ export async function emulate({ files, grep, seed, train, defect, pace }: Emulat
     });
     process.off('SIGINT', ignore);
     process.off('SIGTERM', forward);
-    return status === 0 || status === EXIT.interrupted || status === null ? EXIT.pass : EXIT.error;
+    if (status === EXIT.usage) return EXIT.usage;
+    return status === 0 || status === null ? EXIT.pass : EXIT.error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

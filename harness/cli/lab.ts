@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
+import { listDevices } from '../lab/devices.ts';
+import { discover } from '../lab/discover.ts';
+import { doctor, printDoctor } from '../lab/doctor.ts';
 import { readInventory } from '../lab/inventory.ts';
 import type { Inventory } from '../lab/inventory.ts';
 import { trust } from '../lab/trust.ts';
@@ -34,16 +37,34 @@ async function confirmed(question: string): Promise<boolean> {
 export const lab = {
   /** One line a device; nothing is contacted. */
   async devices({ inventory }: { readonly inventory: string }): Promise<number> {
-    const { devices, name } = inventoryAt(inventory);
-    const rows = Object.entries(devices).map(([device, { driver, part, role, site, ssh, snmp }]) => [
-      ...[device, driver, part, role, site, `ssh ${ssh.host}:${ssh.port}`],
-      ...[snmp ? `snmp ${snmp.host}:${snmp.port}` : '', ssh.hostKey ? 'key pinned' : 'KEY NOT PINNED'],
+    const read = inventoryAt(inventory);
+    const rows = listDevices(read).map(({ device, driver, part, role, site, ssh, snmp, hostKey, identity }) => [
+      ...[device, driver, part, role, site, `ssh ${ssh}`, snmp, `host key ${hostKey}`, identity],
     ]);
     const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? [];
-    say(`${name}: ${rows.length} devices`);
+    say(`${read.name}: ${rows.length} devices`);
     for (const row of rows)
       say(`  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd());
     return EXIT.pass;
+  },
+
+  /** Looks at everything a run would need; with `discover`, drafts an inventory from LLDP on standard output. */
+  async doctor({
+    inventory,
+    discover: drafts,
+  }: {
+    readonly inventory: string;
+    readonly discover: boolean;
+  }): Promise<number> {
+    if (drafts) {
+      process.stdout.write(sanitize(await discover(inventoryAt(inventory)), { lines: true, most: 8 * 2 ** 20 }));
+      return EXIT.pass;
+    }
+    inventoryAt(inventory);
+    const { lines, exitCode } = await doctor(inventory, { line: line => say(printDoctor(line)) });
+    const wrong = lines.filter(({ ok }) => !ok).length;
+    say(wrong === 0 ? `${lines.length} checks, all well` : `${wrong} of ${lines.length} checks need attention`);
+    return exitCode;
   },
 
   async trust({

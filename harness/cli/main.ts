@@ -135,6 +135,15 @@ program
     },
   );
 
+program
+  .command('doctor')
+  .description('is this lab reachable, and is it the lab it says')
+  .requiredOption('--inventory <file>', 'the lab')
+  .option('--discover', 'draft an inventory from what LLDP shows')
+  .action(async (typed: { readonly inventory: string; readonly discover?: true }) => {
+    code = await lab.doctor({ inventory: typed.inventory, discover: typed.discover ?? false });
+  });
+
 try {
   await program.parseAsync();
 } catch (error) {
