@@ -11,7 +11,7 @@ import { createFabricSim, type FabricSim, type SimEvent, type SimJob } from '../
 import { startClockService } from './clock-service.ts';
 import { dataPlaneClock } from './data-plane-clock.ts';
 import { gpuNodes, type StartedProbe } from './gpu-node.ts';
-import { labShape, type LabShape } from './lab-shape.ts';
+import { labShape, type LabShape, portMac } from './lab-shape.ts';
 import { linuxSpan } from './linux-span.ts';
 import type { ShellResult } from './small-shell.ts';
 import { startSnmpAgent } from './snmp-agent.ts';
@@ -139,6 +139,7 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
       return server;
     };
 
+    const startedMs = wallMs();
     const boots = new Map<string, number>();
     const bootedWallMs = new Map<string, number>();
     let change = 0;
@@ -212,7 +213,6 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
       ]);
     };
 
-    const startedMs = wallMs();
     let settling: Promise<void> = Promise.resolve();
     const isSwitch = new Set(topology.switches.map(({ name }) => name));
     sim.onEvent(event => {
@@ -268,7 +268,7 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
           ...topology.hosts.map(({ name, site }) => [name, { driver: 'gpu-node', role: 'lab', site, part: 'host', address: shape.address(name), ...access(name, serverOf(name)) }]),
           ...Object.values(topology.spans).map(({ name }) => {
             const box = shape.spanBox(name);
-            return [box, { driver: 'netem-span', role: 'lab', site: '-', part: 'span', ...access(box, serverOf(box)) }];
+            return [box, { driver: 'netem-span', role: 'lab', site: '-', part: 'span', ...access(box, serverOf(box)), serial: undefined, baseMac: portMac(shape.identity(box).baseMac, 1) }];
           }),
         ]),
         links: topology.links.map(link => ({ ends: ends(link.ends), rate: link.rate, length: link.length })),

@@ -54,7 +54,7 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
   const egress: Readonly<Record<Interface, Direction>> = { eth1: 'b-to-a', eth2: 'a-to-b' };
   for (const dev of ['eth1', 'eth2'] as const) {
     const { delayPs, loss } = sim.span(span.name, egress[dev]);
-    wires[dev].netem = { limit: 1_000_000, delayS: delayPs / 1e12, loss };
+    wires[dev].netem = { limit: 1_000_000, delayS: Math.round(delayPs / 1e3) / 1e9, loss };
   }
   const macs: Readonly<Record<Interface, string>> = { eth1: portMac(identity.baseMac, 1), eth2: portMac(identity.baseMac, 2) };
 
@@ -62,7 +62,7 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     const passing = wires.eth1.up && wires.eth2.up;
     for (const dev of ['eth1', 'eth2'] as const) sim.setSpan(span.name, egress[dev], { passing, light: wires[dev].up });
   };
-  const shape_ = (dev: Interface): void => {
+  const applyNetem = (dev: Interface): void => {
     const { netem } = wires[dev];
     sim.setSpan(span.name, egress[dev], { delayPs: Math.round((netem?.delayS ?? 0) * 1e12), loss: netem?.loss ?? 0 });
   };
@@ -122,10 +122,9 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
 
   const qdiscShow = (dev: Interface): string => {
     const { netem, handle } = wires[dev];
-    const other: Interface = dev === 'eth1' ? 'eth2' : 'eth1';
-    const into = traffic(other).rx;
     const out = traffic(dev).tx;
-    const counted = { bytes: out.bytes, packets: out.packets, drops: spanDrops(dev, into.packets), overlimits: 0, requeues: 0, backlog: 0, qlen: 0 };
+    const drops = sim.spanCount(span.name, egress[dev]).lost;
+    const counted = { bytes: out.bytes, packets: out.packets, drops, overlimits: 0, requeues: 0, backlog: 0, qlen: 0 };
     if (!netem) return `${JSON.stringify([{ kind: 'noqueue', handle: '0:', root: true, refcnt: 2, options: {}, ...counted }])}\n`;
     const options = {
       limit: netem.limit,
@@ -136,12 +135,6 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     };
     return `${JSON.stringify([{ kind: 'netem', handle: `${handle.toString(16)}:`, root: true, refcnt: 2, options, ...counted }])}\n`;
   };
-  const spanDrops = (dev: Interface, entered: number): number => {
-    const state = sim.span(span.name, egress[dev]) as { readonly lostPackets?: number };
-    if (state.lostPackets !== undefined) return state.lostPackets;
-    return Math.max(0, entered - traffic(dev).tx.packets);
-  };
-
   const replace = (dev: Interface, words: readonly string[]): ShellResult => {
     const next: Netem = { limit: DEFAULT_LIMIT, delayS: 0, loss: 0 };
     for (let i = 0; i < words.length; i++) {
@@ -153,7 +146,8 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
           i++;
           break;
         case 'delay':
-          next.delayS = tcSeconds(value);
+          // The kernel holds whole ns (linux/net/sched/sch_netem.c).
+          next.delayS = Math.round(tcSeconds(value) * 1e9) / 1e9;
           if (!Number.isFinite(next.delayS)) return fail(1, 'Illegal "latency"');
           i++;
           break;
@@ -171,7 +165,7 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     }
     wires[dev].netem = next;
     wires[dev].handle += 2;
-    shape_(dev);
+    applyNetem(dev);
     return succeed();
   };
 
@@ -188,7 +182,7 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     if (verb === 'del') {
       if (!wires[dev].netem) return fail(2, 'Error: Cannot delete qdisc with handle of zero.');
       wires[dev].netem = undefined;
-      shape_(dev);
+      applyNetem(dev);
       return succeed();
     }
     return fail(1, `Unknown qdisc "${kind ?? ''}", hence option "${words[6] ?? ''}" is unparsable`);

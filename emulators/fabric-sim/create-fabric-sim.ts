@@ -103,6 +103,7 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
       network.setSpan(name, direction, change);
       control.spanChanged(name);
     },
+    spanCount: (name, direction) => network.spanCount(name, direction),
     reboot: (node, takesPs) => control.reboot(node, takesPs),
     isUp: node => control.isUp(node),
     bootedAtPs: node => control.bootedAtPs(node),

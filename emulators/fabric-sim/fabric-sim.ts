@@ -86,6 +86,8 @@ export interface FabricSim {
   nic(host: string): Readonly<NicCount>;
   span(name: string, direction: 'a-to-b' | 'b-to-a'): Readonly<SpanState>;
   setSpan(name: string, direction: 'a-to-b' | 'b-to-a', change: Partial<SpanState>): void;
+  /** Packets sent into the span and those of them that a cut or random loss took, since the start. */
+  spanCount(name: string, direction: 'a-to-b' | 'b-to-a'): { readonly packets: number; readonly lost: number };
   reboot(node: string, takesPs: number): void;
   /** False while it boots. */
   isUp(node: string): boolean;
