@@ -60,8 +60,11 @@ export function againstLimit(check: CheckVerdict): string {
   return `${print(value, dimension)} ${relation} ${print(limit, dimension)}`;
 }
 
-/** `file:line`, as editors and terminals open it. */
-export const whereText = ({ where }: Pick<CheckVerdict, 'where'>): string => `${where.file}:${where.line}`;
+/** `file:line`, as editors and terminals open it; short where the line is in the scenario's own file, as the user named it. */
+export function whereText({ where }: Pick<CheckVerdict, 'where'>, scenarioFile = ''): string {
+  const own = scenarioFile !== '' && where.file.replaceAll('\\', '/').endsWith(`/${scenarioFile}`);
+  return `${own ? scenarioFile : where.file}:${where.line}`;
+}
 
 /** Wall time for a person: `850 ms`, `12.3 s`, `1m12s`, `2h05m`. */
 export function wallTime(seconds: number): string {

@@ -159,7 +159,7 @@ function drafts(lines: readonly RecordLine[], topology: Topology | undefined): r
     lines.filter(line => line.kind === 'flow'),
     ({ flow }) => flow,
   );
-  const roundFlows = Math.max(0, ...rounds.map(({ flowsBps }) => flowsBps?.length ?? 0));
+  const roundFlows = rounds.reduce((most, { flowsBps }) => Math.max(most, flowsBps?.length ?? 0), 0);
   const probes = groupBy(
     lines.filter(line => line.kind === 'probe'),
     ({ span, direction }: ProbeLine) => `${span} ${direction}`,

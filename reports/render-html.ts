@@ -45,7 +45,7 @@ export function renderHtml(reported: ReportedRun): string {
   const timeline = timelineOf(lines);
   const { run } = timeline;
   const data = plotData(lines, verdict);
-  const cards = failureCards(verdict);
+  const cards = failureCards(verdict, run?.scenario.file);
   const title = run?.scenario.title ?? 'a run without a record';
   const contents: readonly (readonly [string, string, Markup | readonly Markup[]])[] = [
     ...(cards.length > 0
@@ -57,7 +57,7 @@ export function renderHtml(reported: ReportedRun): string {
           ] as const,
         ]
       : []),
-    ['thresholds', 'Thresholds', html`${thresholdTable(verdict.checks)}${derivation(run)}`],
+    ['thresholds', 'Thresholds', html`${thresholdTable(verdict.checks, run?.scenario.file)}${derivation(run)}`],
     ['gates', 'Gates: was the test itself sound?', gateTable(verdict.gates)],
     ['time', 'Plots: the run over time', plotSection(data)],
     ...(run ? [['topology', 'Topology', topologyDrawing(run.plan.topology, lines)] as const] : []),

@@ -72,10 +72,20 @@ export function renderSummary(
   const bold = `1;${STYLE[outcome]}`;
   const headline = ` ${paint(bold, outcome.toUpperCase().padEnd(LABEL))}${runs.length} ${runs.length === 1 ? 'scenario' : 'scenarios'}: ${tally(runs.map(run => run.verdict.outcome)) || 'none'}   ${wallTime(total)}`;
 
-  const judged = runs.flatMap(({ title, verdict }) => verdict.checks.filter(decides).map(check => ({ title, check })));
+  const judged = runs.flatMap(({ title, file, verdict }) =>
+    verdict.checks.filter(decides).map(check => ({ title, file, check })),
+  );
   const missed = judged.filter(({ check }) => check.outcome !== 'pass');
-  const missedLine = (title: string, check: CheckVerdict) =>
-    `${SIGN[check.outcome]} ${runs.length > 1 ? `${title}: ` : ''}${check.title}: ${againstLimit(check)} (${check.outcome === 'fail' ? '' : `${check.outcome}, `}${uncertaintyText(check)}) at ${whereText(check)}`;
+  const missedLine = ({
+    title,
+    file,
+    check,
+  }: {
+    readonly title: string;
+    readonly file: string;
+    readonly check: CheckVerdict;
+  }) =>
+    `${SIGN[check.outcome]} ${runs.length > 1 ? `${title}: ` : ''}${check.title}: ${againstLimit(check)} (${check.outcome === 'fail' ? '' : `${check.outcome}, `}${uncertaintyText(check)}) at ${whereText(check, file)}`;
 
   const lab = sumOf(runs.map(({ verdict }) => verdict.cleanliness));
   const worst = outcome === 'pass' ? undefined : worstRun(runs);
@@ -89,7 +99,7 @@ export function renderSummary(
     ...(judged.length === 0
       ? block('THRESHOLDS', 'none was judged')
       : block('THRESHOLDS', `${judged.length - missed.length} of ${judged.length} met`)),
-    ...missed.flatMap(({ title, check }) => block('', missedLine(title, check), STYLE[check.outcome])),
+    ...missed.flatMap(one => block('', missedLine(one), STYLE[one.check.outcome])),
     ...block('TESTBED', cleanlinessText(lab), isDirty(lab) ? `1;${RED}` : ''),
     ...lab.dirty.flatMap(line => block('', `! ${line}`, RED)),
     ...notes.flatMap(note => block('', note, '33')),

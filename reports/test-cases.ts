@@ -23,7 +23,7 @@ const ofGate = ({ gate, outcome, title, reason }: GateVerdict): TestCase => ({
   facts: { gate },
 });
 
-function ofCheck(check: CheckVerdict): TestCase {
+function ofCheck(check: CheckVerdict, file: string): TestCase {
   const facts = {
     kpi: check.kpi,
     phase: check.phase,
@@ -33,7 +33,7 @@ function ofCheck(check: CheckVerdict): TestCase {
     samples: check.samples,
     kind: check.kind,
     ...(check.band && { band: check.band }),
-    at: whereText(check),
+    at: whereText(check, file),
   };
   const { title, reason, outcome } = check;
   if (decides(check) || outcome === 'pass') return { title, outcome, reason, facts };
@@ -52,8 +52,8 @@ const rank = (outcome: TestCase['outcome']): number => (outcome === 'dirty' ? -1
  * A run as test cases: its gates, its checks, and whether the testbed is as it was found. When the run came out worse than all of
  * these (a driver broke, nothing was judged), one more case says so: a run that did not pass never looks green.
  */
-export function testCases({ verdict }: FinishedRun): readonly TestCase[] {
-  const cases = [...verdict.gates.map(ofGate), ...verdict.checks.map(ofCheck)];
+export function testCases({ verdict, file }: FinishedRun): readonly TestCase[] {
+  const cases = [...verdict.gates.map(ofGate), ...verdict.checks.map(check => ofCheck(check, file))];
   const worst = Math.max(0, ...cases.map(({ outcome }) => rank(outcome)));
   const { cleanliness } = verdict;
   return [

@@ -1,29 +1,32 @@
 import type { RecordLine } from '../harness/model/record.ts';
+import { print } from '../harness/model/units.ts';
+import type { Dimension } from '../harness/model/units.ts';
 import type { RunVerdict } from '../harness/model/verdict.ts';
 import { html } from './escape-html.ts';
 import type { Markup } from './escape-html.ts';
 import { loadText } from './fault-words.ts';
 import type { Timeline } from './timeline.ts';
 
-/** A KPI as it was measured beside what the simulator behind the devices knows. Same unit for both. */
+/** How far what was measured is from what the simulator behind the devices knows: the pair that is furthest apart. */
 export interface MeasurementError {
-  readonly kpi: string;
+  readonly quantity: string;
   readonly phase: string;
+  readonly dimension: Dimension;
+  /** Pairs that were compared. */
+  readonly samples: number;
+  /** Base unit of the dimension. */
   readonly measured: number;
   readonly truth: number;
-  readonly unit: string;
+  readonly absolute: number;
+  /** Share of the truth; null where the truth is 0. */
+  readonly relative: number | null;
 }
 
-const digits = (value: number): string => String(Number(value.toPrecision(5)));
-
-/** How far the harness's own measurements are from the truth, where a simulator knows it. */
+/** The harness's own measurement error, where a simulator knows the truth. */
 export function errorTable(errors: readonly MeasurementError[]): Markup {
-  const share = ({ measured, truth }: MeasurementError) =>
-    truth === 0 ? '—' : `${(((measured - truth) / Math.abs(truth)) * 100).toFixed(2)} %`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Measurement error"><table><thead><tr><th scope="col">KPI</th><th scope="col">Phase</th><th scope="col" class="number">Measured</th><th scope="col" class="number">Truth</th><th scope="col" class="number">Error</th><th scope="col" class="number">Relative</th></tr></thead><tbody>${errors.map(
-    error =>
-      html`<tr><td>${error.kpi}</td><td>${error.phase}</td><td class="number">${digits(error.measured)} ${error.unit}</td><td class="number">${digits(error.truth)} ${error.unit}</td><td class="number">${digits(error.measured - error.truth)} ${error.unit}</td><td class="number">${share(error)}</td></tr>`,
-  )}</tbody></table></div>`;
+  const row = ({ quantity, phase, dimension, samples, measured, truth, absolute, relative }: MeasurementError) =>
+    html`<tr><td>${quantity}</td><td>${phase}</td><td class="number">${samples}</td><td class="number">${print(measured, dimension)}</td><td class="number">${print(truth, dimension)}</td><td class="number">${print(absolute, dimension)}</td><td class="number">${relative === null ? '—' : print(Number(relative.toPrecision(3)), 'share')}</td></tr>`;
+  return html`<p class="quiet">Of each quantity the pair that is furthest apart.</p><div class="scroll" tabindex="0" role="region" aria-label="Measurement error"><table><thead><tr><th scope="col">Quantity</th><th scope="col">Phase</th><th scope="col" class="number">Pairs</th><th scope="col" class="number">Measured</th><th scope="col" class="number">Truth</th><th scope="col" class="number">Error</th><th scope="col" class="number">Relative</th></tr></thead><tbody>${errors.map(row)}</tbody></table></div>`;
 }
 
 /** Name and value, one under the other; nested values as JSON. */

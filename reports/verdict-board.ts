@@ -53,7 +53,7 @@ const samplesText = ({ samples, expectedSamples }: CheckVerdict): string =>
     ? `n = ${samples}`
     : `n = ${samples} of ${expectedSamples}`;
 
-function card(check: CheckVerdict, id: string): Markup {
+function card(check: CheckVerdict, { id, file }: { readonly id: string; readonly file: string | undefined }): Markup {
   const facts: readonly (readonly [string, string])[] = [
     ['Expected', limitText(check)],
     ['Measured', `${valueText(check)} ${check.value === undefined ? '' : uncertaintyText(check)}`],
@@ -62,27 +62,27 @@ function card(check: CheckVerdict, id: string): Markup {
     ['Phase', check.phase],
     ...(check.band === undefined ? [] : [['Band (ILAC-G8)', check.band] as const]),
   ];
-  return html`<article class="card ${toneOf(check.outcome)}"><h3>${badge(check.outcome)} ${check.title}</h3><p class="sentence">${check.reason}</p>${marginBar(check, id)}<dl class="numbers">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl><p class="quiet">at <code>${whereText(check)}</code></p><p class="quiet">${check.method}${check.source === undefined ? '' : ` · limit from ${check.source}`}</p></article>`;
+  return html`<article class="card ${toneOf(check.outcome)}"><h3>${badge(check.outcome)} ${check.title}</h3><p class="sentence">${check.reason}</p>${marginBar(check, id)}<dl class="numbers">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl><p class="quiet">at <code>${whereText(check, file)}</code></p><p class="quiet">${check.method}${check.source === undefined ? '' : ` · limit from ${check.source}`}</p></article>`;
 }
 
 const gateCard = ({ gate, outcome, title, reason }: GateVerdict): Markup =>
   html`<article class="card ${toneOf(outcome)}"><h3>${badge(outcome)} gate ${gate}: ${title}</h3><p class="sentence">${reason}</p></article>`;
 
 /** One card for each thing that kept the run from passing. */
-export function failureCards({ gates, checks }: RunVerdict): readonly Markup[] {
+export function failureCards({ gates, checks }: RunVerdict, file?: string): readonly Markup[] {
   const missed = checks.filter(check => decides(check) && check.outcome !== 'pass');
   return [
     ...gates.filter(({ outcome }) => outcome !== 'pass').map(gateCard),
-    ...missed.map((check, i) => card(check, `card-${i}`)),
+    ...missed.map((check, i) => card(check, { id: `card-${i}`, file })),
   ];
 }
 
 /** Every limit on one line: value against limit, margin, source. */
-export function thresholdTable(checks: readonly CheckVerdict[]): Markup {
+export function thresholdTable(checks: readonly CheckVerdict[], file?: string): Markup {
   if (checks.length === 0) return html`<p class="quiet">No threshold was judged.</p>`;
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Thresholds"><table class="thresholds"><thead><tr><th scope="col">Outcome</th><th scope="col">Expectation</th><th scope="col" class="number">Value</th><th scope="col" class="number">U</th><th scope="col" class="number">Limit</th><th scope="col" class="number">Margin</th><th scope="col">Statistic</th><th scope="col">Where</th></tr></thead><tbody>${checks.map(
     check =>
-      html`<tr><td>${badge(check.outcome)}</td><td>${check.title}${decides(check) ? '' : html` <span class="tag">${check.kind}, does not decide</span>`}${check.source === undefined ? '' : html`<br><span class="quiet">${check.source}</span>`}</td><td class="number"><b>${valueText(check)}</b></td><td class="number">${uncertaintyText(check)}</td><td class="number">${limitText(check)}</td><td class="number">${marginText(check)}</td><td class="whole">${check.statistic}, ${samplesText(check)}</td><td class="where" title="${whereText(check)}">line ${check.where.line}</td></tr>`,
+      html`<tr><td>${badge(check.outcome)}</td><td>${check.title}${decides(check) ? '' : html` <span class="tag">${check.kind}, does not decide</span>`}${check.source === undefined ? '' : html`<br><span class="quiet">${check.source}</span>`}</td><td class="number"><b>${valueText(check)}</b></td><td class="number">${uncertaintyText(check)}</td><td class="number">${limitText(check)}</td><td class="number">${marginText(check)}</td><td class="whole">${check.statistic}, ${samplesText(check)}</td><td class="where" title="${whereText(check, file)}">line ${check.where.line}</td></tr>`,
   )}</tbody></table></div>`;
 }
 

@@ -432,8 +432,26 @@ export function sampleRun(text: Rewrite = asIs, { everyMs = 1 } = {}): Required<
       tools: { iperf3: text('3.18', 'tool version') },
     },
     errors: [
-      { kpi: 'busbw', phase: phase.steady, measured: 91.6, truth: 91.52, unit: 'Gb/s' },
-      { kpi: 'convergence', phase: phase.cut, measured: 161, truth: 160.97, unit: 'ms' },
+      {
+        quantity: 'busbw',
+        phase: phase.steady,
+        dimension: 'rate',
+        samples: 10,
+        measured: 91.6e9,
+        truth: 91.52e9,
+        absolute: 0.08e9,
+        relative: 0.08 / 91.52,
+      },
+      {
+        quantity: 'probe received',
+        phase: phase.cut,
+        dimension: 'count',
+        samples: 4,
+        measured: 4780,
+        truth: 4781,
+        absolute: 1,
+        relative: 1 / 4781,
+      },
     ],
   };
 }

@@ -12,9 +12,26 @@ import { portWindows } from '../../reports/port-rates.ts';
 import { relativeLink } from '../../reports/render-index.ts';
 import { sampleRun } from './sample-run.ts';
 
+const ESC = '\u001b';
 const HOSTILE = '\u001b[2J\u009b31m\u202eevil\u2028<b>&"\'`]]>\u0000\ud800\r\nnot ok 9 # SKIP \\ 1..0';
-/** What a terminal, a line reader or a bidi renderer could obey; a line feed is looked at by itself. */
-const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\p{Cs}/u;
+/** Code points that a terminal, a line reader or a bidi renderer could obey, from, to; a line feed is looked at by itself. */
+const OBEYED: readonly (readonly [number, number])[] = [
+  [0x00, 0x09],
+  [0x0b, 0x1f],
+  [0x7f, 0x9f],
+  [0x61c, 0x61c],
+  [0x200b, 0x200f],
+  [0x2028, 0x202e],
+  [0x2060, 0x206f],
+  [0xd800, 0xdfff],
+  [0xfeff, 0xfeff],
+  [0xe0000, 0xe007f],
+];
+const unsafeIn = (text: string): readonly string[] =>
+  [...text].filter(character => {
+    const code = character.codePointAt(0) ?? 0;
+    return OBEYED.some(([from, to]) => code >= from && code <= to);
+  });
 
 const check = (outcome: Outcome, more: Partial<CheckVerdict> = {}): CheckVerdict => ({
   outcome,
@@ -30,7 +47,7 @@ const check = (outcome: Outcome, more: Partial<CheckVerdict> = {}): CheckVerdict
   uncertainty: 5e4,
   method: 'loss-derived',
   reason: `it came out ${outcome}`,
-  where: { file: 'scenarios/cut.scenario.ts', line: 31, column: 5 },
+  where: { file: '/home/someone/lab/scenarios/cut.scenario.ts', line: 31, column: 5 },
   ...more,
 });
 
@@ -121,7 +138,7 @@ t.test('sanitize leaves nothing that a terminal or an eye obeys', async t => {
   const everything =
     Array.from({ length: 0x11_0000 / 16 }, (_, i) => String.fromCodePoint(i * 16 + (i % 16))).join('') +
     Array.from({ length: 0x3000 }, (_, i) => String.fromCharCode(i)).join('');
-  t.notMatch(sanitize(everything, { most: everything.length }), UNSAFE);
+  t.same(unsafeIn(sanitize(everything, { most: everything.length })), []);
   const begin = performance.now();
   sanitize('\u001b'.repeat(1_000_000), { most: 1_000_000 });
   t.ok(performance.now() - begin < 1000, 'one line of 1 MB in under a second');
@@ -173,11 +190,11 @@ t.test('no text of others reaches the terminal as a command', async t => {
     runOf(HOSTILE, { ...hostile, cleanliness: { ...DIRTY, dirty: [HOSTILE] } }, { file: HOSTILE, report: HOSTILE }),
   ];
   const plain = renderSummary(runs, { color: false, notes: [HOSTILE], width: 60 });
-  t.notMatch(plain, UNSAFE);
+  t.same(unsafeIn(plain), []);
   t.match(plain, '\\x1b[2J');
   const colored = renderSummary(runs, { color: true, notes: [HOSTILE], width: 60 });
   t.match(colored, '\u001b[1;31m');
-  t.equal(colored.replaceAll(/\u001b\[[0-9;]+m/g, ''), plain, 'colour adds only its own sequences');
+  t.equal(colored.replaceAll(new RegExp(`${ESC}\\[[0-9;]+m`, 'g'), ''), plain, 'colour adds only its own sequences');
 });
 
 t.test('JUnit has every case, counted right, and hides nothing as skipped', async t => {
@@ -253,7 +270,7 @@ t.test('TAP keeps its plan whatever a device says', async t => {
     runOf(HOSTILE, hostile, { file: HOSTILE }),
     runOf(`ok 1 - x # TODO ${HOSTILE}`, verdictOf('not run', { reason: HOSTILE })),
   ]);
-  t.notMatch(text, UNSAFE);
+  t.same(unsafeIn(text), []);
   const results = Parser.parse(text, { strict: true });
   const top = results.filter(([event]) => event === 'assert') as unknown as readonly (readonly [
     string,
@@ -274,7 +291,7 @@ t.test('TAP keeps its plan whatever a device says', async t => {
 t.test('JSON gives the exact values back and no raw control', async t => {
   const runs = [runOf(HOSTILE, verdictOf('fail', { checks: [check('fail', { reason: HOSTILE })] }))];
   const text = renderJson(runs);
-  t.notMatch(text, UNSAFE);
+  t.same(unsafeIn(text), []);
   t.same(JSON.parse(text), {
     format: 1,
     outcome: 'fail',
