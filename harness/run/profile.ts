@@ -102,8 +102,7 @@ function wordsOf(
   const where = path.join('.') || 'the file';
   const known = (KNOWN[path.length < 2 ? 'profile' : 'limit'] ?? []).join(', ');
   if (issue.code === 'unrecognized_keys') return `${where}: unknown key ${issue.keys.join(', ')}. Known: ${known}.`;
-  if (issue.code === 'invalid_type' && issue.input === undefined && path.length > 0)
-    return `${where}: is required. ${issue.message}`;
+  if (absent) return `${where}: is required. ${issue.message}`;
   if (issue.code === 'invalid_value') return `${where}: one of ${issue.values.join(', ')} is needed.`;
   return `${where}: ${issue.message}`;
 }

@@ -59,7 +59,7 @@ const view = (lines: readonly RecordLine[]) => runView(lines.find(line => line.k
 const measured = (kpi: Kpi, phase: string, options: Partial<HandMadeRun> = {}) =>
   kpi.measure(view(handMadeRun({ expect: [], ...options })), phase);
 
-t.test('an expectation is data that points at its own line', async t => {
+void t.test('an expectation is data that points at its own line', async t => {
   const check = busbw.p5.during('steady').atLeast('90 Gb/s');
   const here = new Error('here').stack?.split('\n')[1] ?? '';
   const line = Number(/:(\d+):\d+\)?$/.exec(here)?.[1]);
@@ -81,7 +81,7 @@ t.test('an expectation is data that points at its own line', async t => {
   t.notOk('statistic' in (others[0] as Check), 'no statistic is written when the author names none');
 });
 
-t.test('statistics are the textbook ones', async t => {
+void t.test('statistics are the textbook ones', async t => {
   const samples = [5, 1, 4, 2];
   const of = (statistic: Parameters<typeof statisticOf>[1], better: 'high' | 'low' = 'high') =>
     statisticOf(samples, statistic, better);
@@ -102,7 +102,7 @@ t.test('statistics are the textbook ones', async t => {
   t.equal(statisticOf([], 'total', 'low'), undefined, 'the total of nothing is not zero');
 });
 
-t.test('the greatest flow through a network is the published one', async t => {
+void t.test('the greatest flow through a network is the published one', async t => {
   const arc = (from: string, to: string, capacity: number) => ({ from, to, capacity });
   // Cormen, Leiserson, Rivest, Stein, "Introduction to Algorithms", figure 26.1 and 26.6: 23.
   const figure = [
@@ -121,7 +121,7 @@ t.test('the greatest flow through a network is the published one', async t => {
   t.equal(maxFlow([arc('s', 'x', 3)], { source: 's', target: 't' }), 0);
 });
 
-t.test('rooflines are those of the formulas in their docstrings', async t => {
+void t.test('rooflines are those of the formulas in their docstrings', async t => {
   const rate = (100e9 * 4096) / 4178; // 98.04 Gb/s of payload
   const bytes = 2 ** 26;
   close(t, wireEfficiency(4096), 0.980373384394447, '4096 of 4178 bytes');
@@ -167,7 +167,7 @@ t.test('rooflines are those of the formulas in their docstrings', async t => {
     t.equal(roofline(load, two, crossed), undefined, 'each span has lost one of its ends');
   });
 
-  await t.test('the pipelined ring formula equals the recursion it comes from', async t => {
+  await t.test('the pipelined ring formula equals the recursion it comes from', async () => {
     // t(i, k): when rank i holds chunk k-1 steps on: it sends after it has sent and after it has received.
     fc.assert(
       fc.property(
@@ -235,7 +235,7 @@ t.test('rooflines are those of the formulas in their docstrings', async t => {
     );
   });
 
-  await t.test('a fault never raises a roofline', async t => {
+  await t.test('a fault never raises a roofline', async () => {
     const loads = [
       allReduce({ bytes: '1 MiB' }),
       allReduce({ bytes: '1 MiB', algorithm: 'hierarchical' }),
@@ -256,7 +256,7 @@ t.test('rooflines are those of the formulas in their docstrings', async t => {
   t.equal(on.capacityBps(['a-host-1', 'a-host-2'], ['b-host-1', 'b-host-2']), 200e9);
 });
 
-t.test('cost counts data and ACK packets once per cable, and probes', async t => {
+void t.test('cost counts data and ACK packets once per cable, and probes', async t => {
   const plan = {
     why: '',
     topology: two,
@@ -276,7 +276,7 @@ t.test('cost counts data and ACK packets once per cable, and probes', async t =>
   t.equal(cost({ ...timed, probes: { packetsPerSecond: 1000 } }) - cost(timed), 20_000);
 });
 
-t.test('a work phase has a deadline: three times its best, and a budget for its faults', async t => {
+void t.test('a work phase has a deadline: three times its best, and a budget for its faults', async t => {
   const load = allReduce({ bytes: '64 MiB' });
   const northCut = { for: '5 rounds' as const, faults: [cut(two.spans.north)] };
   const plan = {
@@ -318,7 +318,7 @@ t.test('a work phase has a deadline: three times its best, and a budget for its 
   t.throws(() => flap(two.spans.north, { every: '40 ms', down: '40 ms' }), /down for less than its period/);
 });
 
-t.test('a fault is real when its own effect was seen', async t => {
+void t.test('a fault is real when its own effect was seen', async t => {
   const effect = (real: boolean | null, seen = 'x'): EffectLine => ({
     kind: 'effect',
     fault: '1',
@@ -414,7 +414,7 @@ t.test('a fault is real when its own effect was seen', async t => {
   );
 });
 
-t.test('busbw and jct take the rounds of the phase', async t => {
+void t.test('busbw and jct take the rounds of the phase', async t => {
   t.same(measured(busbwKpi, 'northCut', { northCut: [0, 50, 60, 70, 80] }).samples, [0, 50e9, 60e9, 70e9, 80e9]);
   t.match(measured(busbwKpi, 'steady'), { expected: 5, uncertainty: 0 });
   t.equal(
@@ -453,7 +453,7 @@ t.test('busbw and jct take the rounds of the phase', async t => {
   );
 });
 
-t.test('convergence is packets lost over packets per second', async t => {
+void t.test('convergence is packets lost over packets per second', async t => {
   const lost = { lost: [240, 220, 0, 0] };
   // RFC 6412: 240 packets at 20,000/s are 12 ms. U = 50 us + 100 ppm of 12 ms.
   t.match(measured(convergenceKpi, 'northCut', lost), {
@@ -475,7 +475,7 @@ t.test('convergence is packets lost over packets per second', async t => {
   t.match(measured(probeLossKpi, 'steady'), { samples: [0, 0, 0, 0] });
 });
 
-t.test('jobRecovery ends with the first round that is back at its share', async t => {
+void t.test('jobRecovery ends with the first round that is back at its share', async t => {
   // The cut takes no capacity from a ring, only a longer span is left: the share is 90 % of 96 scaled by the rooflines (9.39 ms to 9.98 ms a round): 81.3.
   t.match(measured(jobRecoveryKpi, 'northCut', { northCut: [10, 60, 80, 90, 20] }), {
     samples: [40 * MS],
@@ -504,7 +504,7 @@ t.test('jobRecovery ends with the first round that is back at its share', async 
   });
 });
 
-t.test('counters are compared between the first and the last reading of the phase', async t => {
+void t.test('counters are compared between the first and the last reading of the phase', async t => {
   const during = (first: PortCounters, last: PortCounters) => ({ counters: [first, last] as const });
   t.match(measured(lossKpi, 'northCut', during({ drops: 3 }, { drops: 10 })), {
     samples: [7],
@@ -563,7 +563,7 @@ t.test('counters are compared between the first and the last reading of the phas
   });
 });
 
-t.test("Jain's index is 1 for equal shares, 1/n for one that takes all, and never outside", async t => {
+void t.test("Jain's index is 1 for equal shares, 1/n for one that takes all, and never outside", async t => {
   t.equal(jainIndex([3, 3, 3]), 1);
   t.equal(jainIndex([0, 0, 0, 5]), 0.25);
   // Jain, Chiu, Hawe 1984: (1 + 2 + 3)^2 / (3 x 14).
@@ -587,7 +587,7 @@ t.test("Jain's index is 1 for equal shares, 1/n for one that takes all, and neve
   );
 });
 
-t.test('flow series give goodput, fairness and congestion control convergence', async t => {
+void t.test('flow series give goodput, fairness and congestion control convergence', async t => {
   const load = flowDoubling({ flows: 1, join: '20 ms' });
   const header = handMadeRun({ expect: [], load })[0] as RunLine;
   const run: RunLine = { ...header, plan: { ...header.plan, phases: { all: { for: '100 ms' } } } };
@@ -629,7 +629,7 @@ t.test('flow series give goodput, fairness and congestion control convergence', 
   t.match(measured(ccConvergenceKpi, 'steady'), { samples: [], missing: 'all-reduce has no flows that join' });
 });
 
-t.test('every KPI is known by its name, and has no samples in a record that is empty', async t => {
+void t.test('every KPI is known by its name, and has no samples in a record that is empty', async t => {
   t.equal(KPIS.size, 12);
   const empty = view(handMadeRun({ expect: [] }).slice(0, 1));
   for (const [name, kpi] of KPIS) {

@@ -33,7 +33,7 @@ const GOOD = [
 // A ring of four on 100 Gb/s NICs: 9.392 ms a round, 85.7 Gb/s (see checks.test.ts); 80 of them are 93 %.
 const BUSY = { steady: [80, 80, 80, 80, 80], northCut: [80, 80, 80, 80, 80], restored: [80, 80, 80, 80, 80] };
 
-t.test('a run that meets its limits passes, with everything a reader needs', async t => {
+void t.test('a run that meets its limits passes, with everything a reader needs', async t => {
   const verdict = judged(GOOD, BUSY);
   t.equal(verdict.outcome, 'pass', verdict.reason);
   t.equal(verdict.reason, '4 of 4 expectations met');
@@ -63,7 +63,7 @@ t.test('a run that meets its limits passes, with everything a reader needs', asy
   t.same(JSON.parse(JSON.stringify(verdict)), verdict, 'the verdict survives JSON');
 });
 
-t.test('a limit that is not met fails with expected, measured and statistic', async t => {
+void t.test('a limit that is not met fails with expected, measured and statistic', async t => {
   t.match(judged([busbw.during('steady').atLeast('90 Gb/s')], { steady: [96, 71, 71.3, 60, 96] }), {
     outcome: 'fail',
     reason: 'busbw during steady at least 90 Gb/s: expected at least 90 Gb/s, median of 5 samples was 71.3 Gb/s',
@@ -87,7 +87,7 @@ t.test('a limit that is not met fails with expected, measured and statistic', as
   t.match(one(jct.during('northCut').atMost('100 % of steady')), { outcome: 'pass', limit: 10 * MS });
 });
 
-t.test('a job that does not come back fails, and says where it stalled', async t => {
+void t.test('a job that does not come back fails, and says where it stalled', async t => {
   const verdict = judged(GOOD, { ...BUSY, northCut: [1, 1] });
   t.equal(verdict.outcome, 'fail');
   t.match(
@@ -121,7 +121,7 @@ t.test('a job that does not come back fails, and says where it stalled', async t
   t.match(stalled.checks[3], { outcome: 'inconclusive', reason: /phase restored was not played/ });
 });
 
-t.test('a load that was not real makes the run invalid, but only before the first fault', async t => {
+void t.test('a load that was not real makes the run invalid, but only before the first fault', async t => {
   const load = (
     change: (lines: RecordLine[]) => RecordLine[],
     expect: readonly Check[] = [convergence.during('northCut').atMost('50 ms')],
@@ -163,7 +163,7 @@ t.test('a load that was not real makes the run invalid, but only before the firs
   t.match(load(thin('northCut')), { outcome: 'pass' }, 'after the fault it is what the product did');
 });
 
-t.test('a fault that was not real makes the run invalid', async t => {
+void t.test('a fault that was not real makes the run invalid', async t => {
   t.match(judged(GOOD, { ...BUSY, real: false }), {
     outcome: 'invalid',
     reason: 'cut of span north was real: ports of both ends saw: down, down',
@@ -179,7 +179,7 @@ t.test('a fault that was not real makes the run invalid', async t => {
   t.match(judge(never, { replay }), { outcome: 'invalid', reason: /planned and never injected/ });
 });
 
-t.test('the decision rule is data: simple, or guarded after ILAC-G8', async t => {
+void t.test('the decision rule is data: simple, or guarded after ILAC-G8', async t => {
   const guarded = (margin: number, uncertainty: number | undefined = 5) =>
     decide(margin, { rule: 'guarded', uncertainty });
   t.same(
@@ -232,7 +232,7 @@ t.test('the decision rule is data: simple, or guarded after ILAC-G8', async t =>
   );
 });
 
-t.test('limits by name come from a profile, with kind and source', async t => {
+void t.test('limits by name come from a profile, with kind and source', async t => {
   const profile = (
     kind: Profile['limits'][string]['kind'],
     bound: Profile['limits'][string]['bound'] = '99 Gb/s',
@@ -284,7 +284,7 @@ t.test('limits by name come from a profile, with kind and source', async t => {
   );
 });
 
-t.test('what can not be compared is inconclusive, in words', async t => {
+void t.test('what can not be compared is inconclusive, in words', async t => {
   t.match(one(busbw.during('steady').atLeast('90 % of nowhere' as '90 % of steady')), {
     outcome: 'inconclusive',
     reason: /nowhere has no busbw to compare with: phase nowhere was not played/,
@@ -306,7 +306,7 @@ t.test('what can not be compared is inconclusive, in words', async t => {
   });
 });
 
-t.test('a broken run is an error, a refused one not run, a dirty lab is said whatever the verdict', async t => {
+void t.test('a broken run is an error, a refused one not run, a dirty lab is said whatever the verdict', async t => {
   const lines = handMadeRun({ expect: GOOD, ...BUSY });
   const end = (change: Partial<Extract<RecordLine, { kind: 'end' }>>) =>
     judge(
@@ -352,7 +352,7 @@ t.test('a broken run is an error, a refused one not run, a dirty lab is said wha
   });
 });
 
-t.test('a verdict only worsens, and missing is never a pass', async t => {
+void t.test('a verdict only worsens, and missing is never a pass', async t => {
   const rank = (outcome: Outcome) => OUTCOMES.indexOf(outcome);
   const rates = fc.array(fc.integer({ min: 0, max: 98 }), { minLength: 5, maxLength: 5 });
   const limit = fc.integer({ min: 1, max: 98 });
@@ -427,7 +427,7 @@ t.test('a verdict only worsens, and missing is never a pass', async t => {
   t.ok(changed > 10, `${changed} verdicts changed when samples were taken away`);
 });
 
-t.test('samples that are missing, but few, are taken as bad as they can be', async t => {
+void t.test('samples that are missing, but few, are taken as bad as they can be', async t => {
   // 40 rounds are asked for; one is lost, 97.5 % are there. Were it 0 b/s, the median would still hold and the worst would not.
   const [run] = handMadeRun({ expect: [] }) as [RunLine];
   const lines = (check: Check): RecordLine[] => [
@@ -465,7 +465,7 @@ t.test('samples that are missing, but few, are taken as bad as they can be', asy
   );
 });
 
-t.test('a profile is read from YAML, and a mistake is shown with its place', async t => {
+void t.test('a profile is read from YAML, and a mistake is shown with its place', async t => {
   const good = `name: two sites, 2026
 limits:
   failover.convergence: { bound: 50 ms, kind: mandatory, source: "G.841" }
