@@ -265,8 +265,9 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
       const [column = []] = await limit(() => bulk([last]));
       if (column.length === 0) return found;
       for (const varbind of column) {
-        if (varbind.type === snmp.ObjectType.EndOfMibView || !varbind.oid.startsWith(`${root}.`)) return found;
+        if (varbind.type === snmp.ObjectType.EndOfMibView) return found;
         if (!oidFollows(last, varbind.oid)) throw new Error(`the agent walks in circles: ${varbind.oid} came after ${last}`);
+        if (!varbind.oid.startsWith(`${root}.`)) return found;
         if (found.size >= MOST_ROWS) throw new Error(`more than ${MOST_ROWS} rows under ${root}`);
         found.set(varbind.oid, valueOf(varbind));
         last = varbind.oid;

@@ -17,6 +17,8 @@ export interface ShellResult {
   readonly stderr: string;
   /** The output was longer than allowed and was cut; the command was ended. Never parse it. */
   readonly truncated: boolean;
+  /** Bytes that the device sent up to and including the last newline of stdout: where `tail -c +N` goes on. */
+  readonly wholeLineBytes: number;
 }
 
 export interface RunOptions {
@@ -242,6 +244,17 @@ async function open(options: SshOptions): Promise<Connection> {
     return false;
   };
   const { key, passphrase, password, agent, user } = options;
+  if (key !== undefined) {
+    const readable = ssh2.utils.parseKey(key, passphrase);
+    if (readable instanceof Error) {
+      throw deviceError({
+        device: options.device,
+        tried: 'reading the private key',
+        answer: readable.message,
+        advice: 'Nothing was sent. Check the key file and the passphrase that the inventory refers to.',
+      });
+    }
+  }
   let asked = false;
   const methods: ssh2.AnyAuthMethod[] = [
     ...(key === undefined ? [] : [{ type: 'publickey' as const, username: user, key, ...(passphrase === undefined ? {} : { passphrase }) }]),
@@ -404,7 +417,8 @@ function execute(connection: Connection, execution: Execution): Promise<ShellRes
     const done = (): void =>
       settle(() => {
         const text = (parts: readonly Buffer[]): string => escapeDeviceText(new TextDecoder('utf-8').decode(Buffer.concat(parts)));
-        resolve({ exitCode: exit?.code ?? null, stdout: text(stdout), stderr: text(stderr), truncated });
+        const wholeLineBytes = Buffer.concat(stdout).lastIndexOf(10) + 1;
+        resolve({ exitCode: exit?.code ?? null, stdout: text(stdout), stderr: text(stderr), truncated, wholeLineBytes });
       });
     const collect =
       (into: Buffer[]) =>
@@ -475,13 +489,19 @@ function execute(connection: Connection, execution: Execution): Promise<ShellRes
   });
 }
 
+/** The stdout of a command that must succeed. @throws DeviceError as `succeed` */
+export async function output(shell: Shell, command: string, options: RunOptions = {}): Promise<string> {
+  return (await succeed(shell, command, options)).stdout;
+}
+
 /**
- * The stdout of a command that must succeed.
+ * The result of a command that must succeed.
  *
  * @throws DeviceError when it exits with another code than 0, or its output was cut
  */
-export async function output(shell: Shell, command: string, options: RunOptions = {}): Promise<string> {
-  const { exitCode, stdout, stderr, truncated } = await shell.run(command, options);
+export async function succeed(shell: Shell, command: string, options: RunOptions = {}): Promise<ShellResult> {
+  const result = await shell.run(command, options);
+  const { exitCode, stdout, stderr, truncated } = result;
   const about = { device: shell.device, tried: command };
   if (truncated) {
     throw deviceError({
@@ -497,5 +517,5 @@ export async function output(shell: Shell, command: string, options: RunOptions 
       advice: exitCode === 127 ? 'The program is not installed there, or this is another kind of device than the inventory says.' : 'Run it by hand on the device to see why.',
     });
   }
-  return stdout;
+  return result;
 }
