@@ -1,10 +1,15 @@
 import { TestbedUnavailable } from '../binding/binding.ts';
+import { DeviceError } from '../binding/device-error.ts';
 import type { Host } from '../binding/host.ts';
 import type { SpanShaper } from '../binding/span-shaper.ts';
 import type { Switch } from '../binding/switch.ts';
+import { gpuNode } from '../drivers/gpu-node.ts';
+import { netemSpan } from '../drivers/netem-span.ts';
+import { sonicSwitch } from '../drivers/sonic-switch.ts';
 import { connectSnmp, type SnmpOptions, type SnmpSession } from '../drivers/snmp.ts';
 import { connectSsh, type Shell } from '../drivers/ssh.ts';
 import type { Step } from '../model/record.ts';
+import { magnitude } from '../model/units.ts';
 import { resolveCredential } from './credentials.ts';
 import type { Inventory, InventoryDevice } from './inventory.ts';
 import type { Facts } from './right-box.ts';
@@ -77,6 +82,44 @@ export async function openSnmp(
   });
 }
 
-export async function connectDevice(name: string, _options: ConnectOptions): Promise<Opened> {
-  throw new TestbedUnavailable(`No driver yet for ${name}.`);
+/**
+ * Opens a device with the driver that the inventory names. The caller closes it.
+ *
+ * @throws DeviceError that names the stage which failed; TestbedUnavailable when a secret is missing
+ */
+export async function connectDevice(name: string, options: ConnectOptions): Promise<Opened> {
+  const { inventory } = options;
+  const entry = Object.hasOwn(inventory.devices, name) ? inventory.devices[name] : undefined;
+  if (!entry) throw new TestbedUnavailable(`${inventory.file} has no device "${name}".`);
+  const snmp = await openSnmp(name, entry, options);
+  let shell: Shell;
+  try {
+    shell = await openShell(name, entry, options);
+  } catch (error) {
+    snmp?.close();
+    throw error;
+  }
+  if (entry.driver === 'sonic') {
+    const driver = sonicSwitch({ name, shell, ...(snmp === undefined ? {} : { snmp }) });
+    return { kind: 'switch', driver, facts: () => driver.facts() };
+  }
+  // Only switches are read over SNMP so far.
+  snmp?.close();
+  if (entry.driver === 'gpu-node') {
+    const driver = gpuNode({ name, shell });
+    return { kind: 'host', driver, facts: () => driver.facts() };
+  }
+  const span = inventory.spans.find(({ device }) => device === name);
+  const driver = netemSpan({ name, shell, rateBps: span === undefined ? 0 : magnitude(span.rate) });
+  return { kind: 'span', driver, facts: () => spanBoxFacts(name, shell) };
+}
+
+/** A Linux box says who it is by its kernel, its DMI serial (where it has one) and the MAC of its first span interface. */
+async function spanBoxFacts(name: string, shell: Shell): Promise<Facts> {
+  const ask = async (command: string): Promise<string> => {
+    const { exitCode, stdout, stderr } = await shell.run(command);
+    if (exitCode !== 0) throw new DeviceError(name, command, stderr || stdout, 'Is this a span box? It needs Linux with iproute2 and the interfaces eth1 and eth2.');
+    return stdout.trim();
+  };
+  return { model: 'Linux span box', software: await ask('hostname'), serial: '', baseMac: await ask('cat /sys/class/net/eth1/address') };
 }

@@ -20,7 +20,7 @@ import { type Solution, solve } from './solver.ts';
 
 /** Options of this world; those that a lab provider reads pass through unread. */
 const OWN_OPTIONS = ['inventory'];
-const PROVIDER_OPTIONS = ['defect', 'trainPackets', 'pace'];
+const PROVIDER_OPTIONS = ['defect', 'trainPackets', 'bootTime', 'pace'];
 
 export interface LabBindingParts {
   /** Opens the session of one device; another one is for tests. */
