@@ -42,7 +42,9 @@ export async function emulate({ files, grep, seed, train, defect, pace }: Emulat
   const topology = path.join(folder, 'topology.json');
   writeFileSync(topology, JSON.stringify(one.topology));
   const args = [
-    ...['--topology', topology, '--seed', String(seed), '--train', String(train)],
+    `--topology=${topology}`,
+    `--seed=${seed}`,
+    `--train=${train}`,
     ...(defect === undefined ? [] : ['--defect', defect]),
     ...(pace === undefined ? [] : ['--pace', String(pace)]),
   ];

@@ -39,7 +39,15 @@ export const lab = {
   async devices({ inventory }: { readonly inventory: string }): Promise<number> {
     const read = inventoryAt(inventory);
     const rows = listDevices(read).map(({ device, driver, part, role, site, ssh, snmp, hostKey, identity }) => [
-      ...[device, driver, part, role, site, `ssh ${ssh}`, snmp, `host key ${hostKey}`, identity],
+      device,
+      driver,
+      part,
+      role,
+      site,
+      `ssh ${ssh}`,
+      snmp,
+      `host key ${hostKey}`,
+      identity,
     ]);
     const widths = rows[0]?.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0))) ?? [];
     say(`${read.name}: ${rows.length} devices`);

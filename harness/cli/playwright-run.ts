@@ -46,7 +46,9 @@ export async function playwrightRun({
   const folder = mkdtempSync(path.join(os.tmpdir(), 'farspan-'));
   const resultsFile = path.join(folder, 'results.json');
   const args = [
-    ...[cli, 'test', '--config', path.join(ROOT, 'playwright.config.ts')],
+    cli,
+    'test',
+    `--config=${path.join(ROOT, 'playwright.config.ts')}`,
     ...worlds.flatMap(world => ['--project', world]),
     ...(grep === undefined ? [] : ['--grep', grep]),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),

@@ -35,7 +35,7 @@ export function failureMessage(verdict: RunVerdict, { world, errors, evidence }:
         : `${verdict.outcome} in ${world}, seed ${verdict.seed}: ${sanitize(verdict.reason)}`;
   return [
     headline,
-    ...told.map(text => `  ✘ ${sanitize(text, { lines: true })}`),
+    ...told.map(text => `  ✘ ${withoutFrames(text)}`),
     ...gates.map(
       gate => `  ${gate.outcome === 'fail' ? '✘' : '?'} gate ${gate.gate}, ${gate.outcome}: ${sanitize(gate.reason)}`,
     ),
@@ -45,6 +45,9 @@ export function failureMessage(verdict: RunVerdict, { world, errors, evidence }:
     `  Evidence: ${evidence}`,
   ].join('\n');
 }
+
+/** Playwright points its arrow at the first stack frame of a message; a frame quoted from elsewhere must not look like one. */
+const withoutFrames = (text: string): string => sanitize(text, { lines: true }).replaceAll(/^\s*at /gm, '      · at ');
 
 function missLines(check: CheckVerdict): readonly string[] {
   const show = (value: number): string => print(value, check.dimension);

@@ -233,7 +233,11 @@ async function staged(
       worldOptions: simulated(worldOptions, trainPackets),
       folder,
       replay: replayLine({
-        ...{ world, seed, trainPackets, title: described.title, options: worldOptions },
+        world,
+        seed,
+        trainPackets,
+        title: described.title,
+        options: worldOptions,
         ...(process.env['FARSPAN_PROFILE'] && {
           profileFile: shortest(path.resolve(root, options.profileFile)),
         }),

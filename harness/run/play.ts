@@ -1,6 +1,5 @@
 import type { Binding } from '../binding/binding.ts';
 import type { Testbed } from '../binding/testbed.ts';
-import type { Profile } from '../model/check.ts';
 import type { Plan } from '../model/plan.ts';
 import type { EndLine, RecordLine, RunLine } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';

@@ -24,7 +24,13 @@ export function replayLine({ world, seed, title, trainPackets, options, profileF
     name === 'defect' || name === 'inventory' ? [`--${name}`, value] : ['--option', `${name}=${value}`],
   );
   const words = [
-    ...['npx', 'farspan', 'run', '--world', world, '--seed', String(seed)],
+    'npx',
+    'farspan',
+    'run',
+    '--world',
+    world,
+    '--seed',
+    String(seed),
     ...(trainPackets === null ? [] : ['--train', String(trainPackets)]),
     ...flags,
     ...(profileFile === undefined ? [] : ['--profile', profileFile]),

@@ -1,0 +1,110 @@
+import { appendFileSync, chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import t from 'tap';
+import type { RecordLine } from '../../harness/model/record.ts';
+import type { RunVerdict } from '../../harness/model/verdict.ts';
+import { EvidenceError, readHost, readRecord, readSteps, readVerdict, RunFolder, slug } from '../../harness/run/run-folder.ts';
+
+const scratch = mkdtempSync(path.join(os.tmpdir(), 'farspan-folder-'));
+t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
+
+const options = (root: string) => ({
+  root: path.join(scratch, root),
+  at: new Date('2026-11-22T16:59:23.456Z'),
+  title: 'An all-reduce survives the cut of 1 of 2 spans',
+  world: 'sim',
+  seed: 7,
+});
+
+const head = { kind: 'run', format: 1, seed: 7 } as unknown as RecordLine;
+const phase = (name: string): RecordLine => ({ kind: 'phase', name, beginNs: 0, endNs: 1, ended: 'time' });
+
+t.test('a folder is named by time, title, world and seed, and two runs of one second do not meet', async t => {
+  const one = new RunFolder(options('named'));
+  const two = new RunFolder(options('named'));
+  t.equal(path.basename(one.path), '20261122T165923Z-an-all-reduce-survives-the-cut-of-1-of-2-spans-sim-s7');
+  t.equal(path.basename(two.path), '20261122T165923Z-an-all-reduce-survives-the-cut-of-1-of-2-spans-sim-s7-2');
+  for (const folder of [one, two]) folder.close();
+});
+
+t.test('a slug is safe as a file name whatever the title', async t => {
+  t.equal(slug('../../etc/passwd'), 'etc-passwd');
+  t.equal(slug('Zürich → Genève: 80 km!'), 'zu-rich-gene-ve-80-km');
+  t.equal(slug('\u202e\u0000…'), 'untitled');
+  t.ok(slug('x'.repeat(500)).length <= 60);
+});
+
+t.test('a line is on disk as soon as it is recorded', async t => {
+  const folder = new RunFolder(options('at-once'));
+  folder.record(head);
+  folder.record({ kind: 'event', atNs: 5, node: 'a-leaf-1', what: 'linkDown' });
+  t.equal(readFileSync(folder.file('record'), 'utf8'), '{"kind":"run","format":1,"seed":7}\n{"kind":"event","atNs":5,"node":"a-leaf-1","what":"linkDown"}\n');
+  folder.close();
+  t.throws(() => folder.record(phase('late')), EvidenceError);
+});
+
+t.test('what is written is read back: record, steps, host, verdict', async t => {
+  const folder = new RunFolder(options('round-trip'));
+  const step = { at: '2026-11-22T17:00:00.000Z', tookMs: 3, device: 'a-leaf-1', protocol: 'ssh', tried: 'show version', answer: 'a\nb \u2028' } as const;
+  const host = { begun: 'x', ended: null, tookMs: null, node: 'v20', platform: 'linux', cpus: 2, commit: null };
+  folder.record(head);
+  folder.record(phase('steady'));
+  folder.step(step);
+  folder.host(host);
+  folder.verdict({ outcome: 'pass' } as RunVerdict);
+  folder.verdict({ outcome: 'fail' } as RunVerdict);
+  folder.close();
+  folder.close();
+  t.same(readRecord(folder.path), { lines: [head, phase('steady')] });
+  t.same(readSteps(folder.path).lines, [step]);
+  t.same(readHost(folder.path), host);
+  t.same(readVerdict(folder.path), { outcome: 'fail' });
+  t.same(readdirSync(folder.path).toSorted(), ['host.json', 'record.ndjson', 'steps.ndjson', 'verdict.json'], 'no draft is left');
+});
+
+t.test('a record cut off anywhere in its last line gives every line before it, and says so', async t => {
+  const folder = new RunFolder(options('cut'));
+  for (const line of [head, phase('steady'), phase('cut')]) folder.record(line);
+  folder.close();
+  const file = folder.file('record');
+  const whole = readFileSync(file);
+  const lastLine = whole.lastIndexOf('\n', whole.length - 2) + 1;
+  for (let length = whole.length - 1; length > lastLine; length--) {
+    truncateSync(file, length);
+    const { lines, truncated } = readRecord(folder.path);
+    t.same(lines, [head, phase('steady')]);
+    t.match(truncated, /line 3 was cut off; 2 lines before it were read/);
+  }
+  truncateSync(file, lastLine);
+  t.same(readRecord(folder.path), { lines: [head, phase('steady')] }, 'a cut between two lines is no broken line');
+});
+
+t.test('a line that is no JSON object ends the reading', async t => {
+  const folder = new RunFolder(options('garbage'));
+  folder.record(head);
+  folder.close();
+  appendFileSync(folder.file('record'), '[1]\n{"kind":"end"}\n');
+  const { lines, truncated } = readRecord(folder.path);
+  t.same(lines, [head]);
+  t.match(truncated, /line 2 is no JSON object/);
+});
+
+t.test('a record of another format, without its run line, or that is not there, is an evidence error', async t => {
+  const folder = new RunFolder(options('wrong'));
+  folder.close();
+  t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /holds no line/ });
+  writeFileSync(folder.file('record'), '{"kind":"run","format":2}\n');
+  t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /has format 2; this Farspan reads format 1/ });
+  writeFileSync(folder.file('record'), '{"kind":"end"}\n');
+  t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /begins with a end line/ });
+  t.throws(() => readRecord(path.join(scratch, 'nowhere')), { name: 'EvidenceError', message: /read failed/ });
+  t.equal(readVerdict(path.join(scratch, 'nowhere')), undefined);
+});
+
+t.test('a folder that can not be made is an evidence error', async t => {
+  const file = path.join(scratch, 'a-file');
+  writeFileSync(file, '');
+  chmodSync(file, 0o400);
+  t.throws(() => new RunFolder(options('a-file')), { name: 'EvidenceError' });
+});
