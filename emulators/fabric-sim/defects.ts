@@ -49,7 +49,7 @@ export const DEFECTS = {
     build: settings(({ ecn }) => ({ ecn: ecn && { ...ecn, min: bytes(ecn.min, 16), max: bytes(ecn.max, 16) } })),
   },
   'ecn-eager': {
-    what: 'Every packet of the lossless queue is marked, whatever the depth of the queue.',
+    what: 'Every packet that leaves a queue behind it is marked, however short the queue.',
     build: settings(() => ({ ecn: { min: '0 B', max: '1 B', probability: 1 } })),
   },
   'pfc-off': { what: 'No port ever sends a pause.', build: settings(() => ({ pfc: null })) },

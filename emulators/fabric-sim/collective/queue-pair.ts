@@ -20,7 +20,8 @@ const FIRST_PORT = 0xc000;
 const PORTS = 0x4000;
 
 /** The UDP source port of the `index`-th queue pair under this seed. */
-export const sourcePort = (seed: number, index: number): number => FIRST_PORT + ((mix(mix(seed) ^ (index + 1)) >>> 0) % PORTS);
+export const sourcePort = (seed: number, index: number): number =>
+  FIRST_PORT + ((mix(mix(seed) ^ (index + 1)) >>> 0) % PORTS);
 
 export function queuePair(
   network: Pick<Network, 'flow'>,

@@ -13,45 +13,40 @@ export interface RingPassOptions {
   readonly onDone: (member: number) => void;
 }
 
-/** Chunks travel in slices of about this size, at most so many; NCCL cuts its chunks likewise (Simple protocol, 2 to 4 slices of up to 512 KiB). */
-const SLICE_BYTES = 256 * 1024;
-const MOST_SLICES = 8;
-
 /**
- * `steps` pipelined steps around a ring: in step k member i sends chunk (i + firstChunk - k) mod n to its neighbour, each slice as soon as
- * the same slice of step k - 1 has arrived (Patarasuk & Yuan, "Bandwidth optimal all-reduce algorithms", JPDC 2009, section 4).
+ * `steps` pipelined steps around a ring: in step k member i sends chunk (i + firstChunk - k) mod n to its neighbour, as soon as it has received
+ * the chunk of step k - 1 whole (Patarasuk & Yuan, "Bandwidth optimal all-reduce algorithms", JPDC 2009, section 4). There is no barrier, so a
+ * latency is paid once on its way around the ring, not in every step. Whole chunks, because that is what the roofline's formula counts: finer
+ * slices would hide the latency of the spans behind the slices queued before them.
  * Members may start at different times; what arrives earlier waits.
  */
 export function ringPass(options: RingPassOptions): { start(member: number): void } {
   const { pairs, bytes, steps, firstChunk, onDone } = options;
   const n = pairs.length;
-  const slices = Math.min(MOST_SLICES, Math.max(1, Math.round(bytes / n / SLICE_BYTES)));
-  const members = pairs.map(() => ({ started: false, received: 0, waiting: [] as [number, number][] }));
+  const members = pairs.map(() => ({ started: false, received: 0, waiting: [] as number[] }));
 
-  const chunkBytes = (member: number, step: number) => part(bytes, n, (((member + firstChunk - step) % n) + n) % n);
-
-  function send(member: number, step: number, slice: number): void {
-    const size = part(chunkBytes(member, step), slices, slice);
-    (pairs[member] as QueuePair).send(size, { delivered: () => arrive((member + 1) % n, step, slice) });
+  function send(member: number, step: number): void {
+    const chunk = (((member + firstChunk - step) % n) + n) % n;
+    (pairs[member] as QueuePair).send(part(bytes, n, chunk), { delivered: () => arrive((member + 1) % n, step) });
   }
 
-  function arrive(at: number, step: number, slice: number): void {
+  function arrive(at: number, step: number): void {
     const member = members[at] as (typeof members)[number];
     if (!member.started) {
-      member.waiting.push([step, slice]);
+      member.waiting.push(step);
       return;
     }
     member.received += 1;
-    if (step + 1 < steps) send(at, step + 1, slice);
-    if (member.received === steps * slices) onDone(at);
+    if (step + 1 < steps) send(at, step + 1);
+    if (member.received === steps) onDone(at);
   }
 
   return {
     start(at) {
       const member = members[at] as (typeof members)[number];
       member.started = true;
-      for (let slice = 0; slice < slices; slice++) send(at, 0, slice);
-      for (const [step, slice] of member.waiting.splice(0)) arrive(at, step, slice);
+      send(at, 0);
+      for (const step of member.waiting.splice(0)) arrive(at, step);
     },
   };
 }

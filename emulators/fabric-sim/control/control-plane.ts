@@ -25,10 +25,11 @@ export interface ControlPlaneOptions {
  *   shutdown acts at once. Light that comes back within that time was never missed.
  * - BFD runs on every wire between switches: an end that hears nothing for `bfdInterval` x `bfdMultiplier` (RFC 5880 6.8.4) closes
  *   the session and tells the other end, one propagation delay later. So a cut with loss of light is found by whichever is faster.
- * - Times count from the instant of the fault; where along the fibre it is cut is not modelled.
+ * - Times count from the instant of the fault; where along the fibre it is cut is not modelled. What is in the fibre at a cut is lost too,
+ *   so a flow loses its one-way delay over the span on top of these times.
  * - A closed session withdraws what it taught. Each hop: `fibUpdate` until the own table changes, `bgpHop` and the propagation delay until
- *   the neighbour has heard. Tables lag, so packets are lost, and where valleys are allowed they may loop shortly:
- *   the data plane's hop limit ends them.
+ *   the neighbour has heard. Until then packets are lost. With shared spine AS numbers no valley exists, so no loop does; on graphs that need
+ *   unique ones tables may loop until they agree (the data plane has no hop limit).
  * - A wire on which both ends hear each other for `bgpEstablish` opens the session again; then advertisements go hop by hop.
  */
 export class ControlPlane {
