@@ -1,6 +1,6 @@
 import type { Share } from '../model/units.ts';
 import { expectedRounds } from './busbw.ts';
-import { flowWindows } from './flow-windows.ts';
+import { expectedWindows, flowWindows } from './flow-windows.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement, plausible } from './measurement.ts';
 import type { PhaseView } from './run-view.ts';
@@ -43,13 +43,12 @@ export const fairnessKpi: Kpi = {
       const uncertainty = rateU === undefined || means.length === 0 ? undefined : (4 * rateU) / Math.min(...means);
       if (seen.rounds.length > 0 || seen.line.rounds)
         return { samples, ...expectedRounds(seen, samples.length), uncertainty };
-      const expected = Math.max(1, shares.length);
-      return {
-        samples,
-        expected,
-        ...(samples.length < expected && { missing: 'no window has the rate of every flow' }),
-        uncertainty,
-      };
+      const expected = expectedWindows(flowWindows(seen.flows), seen.line.endNs - seen.line.beginNs);
+      const missing =
+        samples.length < expected
+          ? { missing: `${samples.length} of ${expected} windows have the rate of every flow` }
+          : {};
+      return { samples, expected, ...missing, uncertainty };
     }),
 };
 

@@ -1,5 +1,5 @@
 import type { Rate } from '../model/units.ts';
-import { flowWindows } from './flow-windows.ts';
+import { expectedWindows, flowWindows } from './flow-windows.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement } from './measurement.ts';
 import { rateUncertaintyBps } from './uncertainty.ts';
@@ -22,10 +22,7 @@ export const goodputKpi: Kpi = {
       const samples = windows.map(({ rates }) => [...rates.values()].reduce((sum, rate) => sum + rate, 0));
       const each = rateUncertaintyBps(view);
       const flows = windows.reduce((most, { rates }) => Math.max(most, rates.size), 0);
-      // Windows need not begin with the phase: the first whole one may begin up to a window later.
-      const lengthNs = seen.line.endNs - seen.line.beginNs;
-      const windowNs = windows[0]?.windowNs ?? lengthNs;
-      const expected = Math.max(1, Math.floor(lengthNs / windowNs) - 1);
+      const expected = expectedWindows(windows, seen.line.endNs - seen.line.beginNs);
       return {
         samples,
         expected,

@@ -5,6 +5,7 @@ import { ccConvergenceKpi } from '../../harness/checks/cc-convergence.ts';
 import { convergence, convergenceKpi } from '../../harness/checks/convergence.ts';
 import { ecnMarksKpi } from '../../harness/checks/ecn-marks.ts';
 import { fairnessKpi, jainIndex } from '../../harness/checks/fairness.ts';
+import { expectedWindows, smoothed } from '../../harness/checks/flow-windows.ts';
 import { goodputKpi } from '../../harness/checks/goodput.ts';
 import { jctKpi } from '../../harness/checks/jct.ts';
 import { jobRecoveryKpi } from '../../harness/checks/job-recovery.ts';
@@ -627,6 +628,45 @@ void t.test('flow series give goodput, fairness and congestion control convergen
   t.match(of(ccConvergenceKpi, flows.slice(0, 10)), { samples: [], missing: 'no flow joined the first 1 in all' });
   t.match(of(goodputKpi, []), { samples: [], missing: /0 of/ });
   t.match(measured(ccConvergenceKpi, 'steady'), { samples: [], missing: 'all-reduce has no flows that join' });
+});
+
+void t.test('flow windows of different lengths are joined and counted by time', async t => {
+  const window = (atNs: number, windowNs: number, x: number, y?: number) => ({
+    atNs,
+    windowNs,
+    rates: new Map(
+      y === undefined
+        ? [['x', x]]
+        : [
+            ['x', x],
+            ['y', y],
+          ],
+    ),
+  });
+  const windows = [window(1, 1, 10), window(2, 1, 20, 6), window(4, 2, 50, 9)];
+  // From 1 to 4: (20 x 1 + 50 x 2) / 3 = 40 and (6 x 1 + 9 x 2) / 3 = 8.
+  t.same(
+    smoothed(windows, 3).map(({ atNs, windowNs, rates }) => [atNs, windowNs, [...rates]]),
+    [
+      [
+        4,
+        3,
+        [
+          ['x', 40],
+          ['y', 8],
+        ],
+      ],
+    ],
+  );
+  t.same(
+    smoothed(windows, 4).map(({ rates }) => [...rates.keys()]),
+    [['x']],
+    'y was not there all the time',
+  );
+  t.same(smoothed(windows, 5), [], 'nothing is that long');
+  t.equal(expectedWindows(windows, 4), 2, 'all of the time is covered; one window is forgiven');
+  t.equal(expectedWindows(windows, 16), 11, 'a quarter of the time is covered by three');
+  t.equal(expectedWindows([], 16), 1);
 });
 
 void t.test('every KPI is known by its name, and has no samples in a record that is empty', async t => {
