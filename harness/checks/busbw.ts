@@ -7,7 +7,8 @@ import { rateUncertaintyBps } from './uncertainty.ts';
 /**
  * Bus bandwidth, bit/s per rank, one sample per round.
  *
- * Method: nccl-tests' busbw of each round (doc/PERFORMANCE.md); for loads without a collective the goodput of the slowest flow.
+ * Method: nccl-tests' busbw of each round (doc/PERFORMANCE.md); incast is gather (what the
+ * receiver gets), permutation is sendrecv (what the slowest flow gets).
  * Statistic: median over the rounds of the phase. A phase that ended at its deadline counts each unfinished round as 0 b/s:
  * that is what the job got. U: half of the last printed digit (0.04 Gb/s) where a tool prints it, 0 in an exact simulation.
  */

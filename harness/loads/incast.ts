@@ -45,6 +45,9 @@ export const incastRules: LoadRules<Incast> = {
     );
     return Math.max(Math.min(...delays) + bits / rateBps, ...alone);
   },
-  /** The goodput of one flow, the slowest: its bytes over the time of the round. */
-  busBytes: load => magnitude(load.bytes),
+  /**
+   * What the receiver gets: senders x bytes. It is gather_perf's busbw: its size is the receive buffer, bytes x (senders + 1), and its
+   * factor (n-1)/n (nccl-tests src/gather.cu).
+   */
+  busBytes: load => load.senders * magnitude(load.bytes),
 };

@@ -37,6 +37,6 @@ export const permutationRules: LoadRules<Permutation> = {
     const tailNs = Math.max(...flows.map(({ source, target }) => on.delayNs(source, target) ?? Number.NaN));
     return (8e9 * magnitude(load.bytes)) / rateBps + tailNs;
   },
-  /** The goodput of one flow, the slowest: its bytes over the time of the round. */
+  /** The goodput of the slowest flow: its bytes over the time of the round; sendrecv_perf's busbw (nccl-tests src/sendrecv.cu, factor 1). */
   busBytes: load => magnitude(load.bytes),
 };

@@ -4,7 +4,7 @@ import type { Topology } from '../model/topology.ts';
 import { rulesOf } from './load-rules.ts';
 import { standing } from './standing.ts';
 
-/** Busbw of a round that took `roundNs`, bit/s. For loads without a collective: the goodput of the slowest flow. */
+/** Busbw of a round that took `roundNs`, bit/s, as nccl-tests defines it for the load's kind. */
 export function busbwBps(load: Load, { ranks, roundNs }: { readonly ranks: number; readonly roundNs: number }): number {
   return (8e9 * rulesOf(load).busBytes(load, ranks)) / roundNs;
 }
