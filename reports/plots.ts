@@ -143,10 +143,12 @@ function windowSeries(
   return names
     .map(({ key, name }) => ({
       name,
-      points: (windows.get(key) ?? []).flatMap(window => {
-        const value = valueOf(window);
-        return value === undefined ? [] : [[window.endNs, value] as const];
-      }),
+      points: pieces(
+        (windows.get(key) ?? []).flatMap(window => {
+          const value = valueOf(window);
+          return value === undefined ? [] : [{ beginNs: window.beginNs, endNs: window.endNs, value }];
+        }),
+      ),
     }))
     .filter(({ points }) => points.some(([, value]) => value !== null));
 }

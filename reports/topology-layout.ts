@@ -38,7 +38,7 @@ const SIZE = { spine: [104, 30], leaf: [96, 28], host: [26, 22] } as const;
 const GAP = { spine: 28, leaf: 20, host: 6 } as const;
 /** Room between two spans, for a line of text and a line of state. */
 const TRACK = 68;
-const SITE_GAP = 200;
+const SITE_GAP = 260;
 const PAD = 22;
 const HOSTS_A_ROW = 16;
 
@@ -76,7 +76,7 @@ export function topologyLayout(topology: Topology): Layout {
         places.set(name, { name, role, x: begin + i * (width + GAP[role]), y: top + 40 + down, width, height });
       });
     }
-    const height = 40 + (rows.at(-1)?.[2] ?? 0) + 34;
+    const height = 40 + (rows.at(-1)?.[2] ?? 0) + 50;
     siteHeights.push(height);
     sites.push({ name: site, x: left, y: top, width: inner + 2 * PAD, height });
     left += inner + 2 * PAD + SITE_GAP;

@@ -56,7 +56,12 @@ const samplesText = ({ samples, expectedSamples }: CheckVerdict): string =>
 function card(check: CheckVerdict, { id, file }: { readonly id: string; readonly file: string | undefined }): Markup {
   const facts: readonly (readonly [string, string])[] = [
     ['Expected', limitText(check)],
-    ['Measured', `${valueText(check)} ${check.value === undefined ? '' : uncertaintyText(check)}`],
+    [
+      'Measured',
+      check.value === undefined
+        ? valueText(check)
+        : `${valueText(check)}${check.uncertainty === undefined ? ', ' : ' '}${uncertaintyText(check)}`,
+    ],
     ['Margin', marginText(check)],
     ['Statistic', `${check.statistic}, ${samplesText(check)}`],
     ['Phase', check.phase],

@@ -273,6 +273,14 @@
   build();
   dark.addEventListener('change', build);
 
+  // A4 or Letter with margins is about 680 CSS pixels wide; a canvas does not shrink by itself.
+  addEventListener('beforeprint', () => plots.forEach(({ u }) => u.setSize({ width: 680, height: 190 })));
+  addEventListener('afterprint', () =>
+    plots.forEach(({ u, figure }) =>
+      u.setSize({ width: Math.max(260, figure.querySelector('.canvas').clientWidth), height: 210 }),
+    ),
+  );
+
   let width = innerWidth;
   let pending = 0;
   addEventListener('resize', () => {

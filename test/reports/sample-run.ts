@@ -345,6 +345,7 @@ export function sampleRun(text: Rewrite = asIs, { everyMs = 1 } = {}): Required<
       value: 0.037,
       statistic: 'worst',
       samples: 400,
+      expectedSamples: 400,
       reason: 'Expected at most 2 %, the worst port was paused 3.7 % of the phase.',
       where: where(34),
     }),
