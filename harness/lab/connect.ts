@@ -29,7 +29,8 @@ export interface ConnectOptions {
 
 /** Wall time for connecting and for a command without a deadline of its own. Slow control planes answer `show` in seconds. */
 const SSH_DEADLINE_MS = 30_000;
-const SNMP_DEADLINE_MS = 5_000;
+/** One SNMP operation. Management networks lose datagrams; an emulated lab answers over loopback, or not at all. */
+const SNMP_DEADLINE_MS = { wall: 5_000, virtual: 1_500 };
 
 /** Logs in to a device of the inventory. @throws DeviceError, or TestbedUnavailable when a secret is missing */
 export async function openShell(
@@ -77,7 +78,7 @@ export async function openSnmp(
     host: entry.snmp.host,
     port: entry.snmp.port,
     as,
-    deadlineMs: SNMP_DEADLINE_MS,
+    deadlineMs: SNMP_DEADLINE_MS[inventory.clock === undefined ? 'wall' : 'virtual'],
     ...(step === undefined ? {} : { step }),
   });
 }
@@ -118,8 +119,19 @@ export async function connectDevice(name: string, options: ConnectOptions): Prom
 async function spanBoxFacts(name: string, shell: Shell): Promise<Facts> {
   const ask = async (command: string): Promise<string> => {
     const { exitCode, stdout, stderr } = await shell.run(command);
-    if (exitCode !== 0) throw new DeviceError(name, command, stderr || stdout, 'Is this a span box? It needs Linux with iproute2 and the interfaces eth1 and eth2.');
+    if (exitCode !== 0)
+      throw new DeviceError(
+        name,
+        command,
+        stderr || stdout,
+        'Is this a span box? It needs Linux with iproute2 and the interfaces eth1 and eth2.',
+      );
     return stdout.trim();
   };
-  return { model: 'Linux span box', software: await ask('hostname'), serial: '', baseMac: await ask('cat /sys/class/net/eth1/address') };
+  return {
+    model: 'Linux span box',
+    software: await ask('hostname'),
+    serial: '',
+    baseMac: await ask('cat /sys/class/net/eth1/address'),
+  };
 }

@@ -255,12 +255,13 @@ async function rebootSwitch(
     async undo() {
       const begun = await nowOf(lab);
       const mostNs = 10 * takesNs + REBOOT_GRACE_NS[lab.clock.kind];
-      let stepNs = Math.max(1e6, takesNs / 10);
+      // Half of what was declared first, then in growing steps: asking a device that boots costs a deadline of wall time.
+      let stepNs = Math.max(1e6, takesNs / 2);
       while ((await look()).again !== true) {
         const left = begun + mostNs - (await nowOf(lab));
         if (left <= 0) throw new Error(`${name} did not come back within ${print(mostNs, 'duration')}`);
         await lab.clock.elapse({ forNs: Math.min(stepNs, left) });
-        stepNs *= 1.25;
+        stepNs *= 1.5;
       }
     },
     async readBack() {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Binding, ReserveOptions } from '../binding/binding.ts';
 import { TestbedUnavailable } from '../binding/binding.ts';
+import { DeviceError } from '../binding/device-error.ts';
 import type { Host } from '../binding/host.ts';
 import type { SpanShaper } from '../binding/span-shaper.ts';
 import type { Switch } from '../binding/switch.ts';
@@ -172,6 +173,7 @@ export function labBinding({ connect = connectDevice, env = process.env }: LabBi
         }
       } catch (error) {
         await closeAll(named);
+        if (error instanceof DeviceError) throw new TestbedUnavailable(error.message, { cause: error });
         throw error;
       }
     },

@@ -81,7 +81,7 @@ export function virtualClock(options: VirtualClockOptions): LabClock {
     } catch (error) {
       options.signal?.throwIfAborted();
       const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-      const answer = cause?.code ?? (error as Error).message;
+      const answer = cause?.code ?? cause?.message ?? (error as Error).message;
       record(answer, null);
       throw new DeviceError(
         'clock',

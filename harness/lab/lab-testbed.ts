@@ -6,7 +6,7 @@ import type { RecordLine } from '../model/record.ts';
 import { type Baseline, leftovers } from './baseline.ts';
 import { CounterHistory } from './counter-history.ts';
 import { inject } from './inject.ts';
-import { observeAll, sampleSwitches } from './observe.ts';
+import { type ObserveOptions, observeAll, sampleSwitches } from './observe.ts';
 import { nowOf, type OpenLab } from './open-lab.ts';
 import { type LabLoad, refusesLoad, runLoad } from './run-load.ts';
 import { findRoutes, type ProbeRoute, runProbes } from './run-probes.ts';
@@ -32,6 +32,7 @@ class LabTestbed implements Testbed {
   readonly #baseline: Baseline;
   readonly #close: () => Promise<void>;
   readonly #history = new CounterHistory();
+  readonly #quiet = new Map<string, number>();
   readonly #loads: LabLoad[] = [];
   readonly #probes: RunningProbes[] = [];
   #routes: Promise<readonly ProbeRoute[]> | undefined;
@@ -85,11 +86,11 @@ class LabTestbed implements Testbed {
   }
 
   inject(fault: Fault, id: string): Promise<InjectedFault> {
-    return inject({ lab: this.#lab, baseline: this.#baseline, fault, id });
+    return this.#inject(fault, id);
   }
 
   observe(): Promise<void> {
-    return observeAll({ lab: this.#lab, history: this.#history });
+    return observeAll(this.#observing());
   }
 
   /**
@@ -130,6 +131,27 @@ class LabTestbed implements Testbed {
     return this.#released;
   }
 
+  #observing(): ObserveOptions {
+    return { lab: this.#lab, history: this.#history, quiet: this.#quiet };
+  }
+
+  async #inject(fault: Fault, id: string): Promise<InjectedFault> {
+    const injected = await inject({ lab: this.#lab, baseline: this.#baseline, fault, id });
+    if (fault.kind !== 'switch-reboot') return injected;
+    const { name } = fault.switch;
+    this.#history.breakNode(name);
+    const what = 'counter reset: a reboot was commanded; its counters are null from here on';
+    this.#lab.record({ kind: 'event', atNs: await this.now(), node: name, what });
+    return {
+      ...injected,
+      heal: async () => {
+        const outcome = await injected.heal();
+        this.#quiet.delete(name);
+        return outcome;
+      },
+    };
+  }
+
   #findRoutes(): Promise<readonly ProbeRoute[]> {
     this.#routes ??= findRoutes(this.#lab).catch((error: unknown) => {
       this.#routes = undefined;
@@ -140,7 +162,7 @@ class LabTestbed implements Testbed {
 
   async #look(): Promise<void> {
     await Promise.all([
-      sampleSwitches({ lab: this.#lab, history: this.#history }),
+      sampleSwitches(this.#observing()),
       ...this.#loads.filter(load => load.running()).map(load => load.rounds()),
     ]);
   }

@@ -6,9 +6,14 @@ import { nowOf, type OpenLab } from './open-lab.ts';
 /** What SNMP brings; a failed sample says null for each of these, never zero. */
 const SAMPLED: readonly (keyof PortCounters)[] = ['rxBytes', 'txBytes', 'rxPackets', 'txPackets', 'drops', 'operUp'];
 
+/** A switch that did not answer is not asked again for this long, wall time: one that reboots would hold up every sample. */
+const QUIET_MS = 10_000;
+
 export interface ObserveOptions {
   readonly lab: OpenLab;
   readonly history: CounterHistory;
+  /** Switches that lately did not answer, and until when (`performance.now()`) samples leave them out. */
+  readonly quiet: Map<string, number>;
 }
 
 type Reading = ReadonlyMap<string, RawPortCounters>;
@@ -51,8 +56,12 @@ async function readSwitch(
     return { node, ports: new Map(places.map(({ name, port }) => [name, found.get(port)])) };
   } catch {
     // The step log holds the error; the record says that nothing was read.
-    return { node, ports: new Map(places.map(({ name }) => [name, undefined])) };
+    return unreadSwitch(lab, node);
   }
+}
+
+function unreadSwitch(lab: OpenLab, node: string): NodeReading {
+  return { node, ports: new Map(lab.solution.portsOf(node).map(({ name }) => [name, undefined])) };
 }
 
 async function readHost(lab: OpenLab, node: string): Promise<NodeReading> {
@@ -76,15 +85,22 @@ export async function observeAll(options: ObserveOptions): Promise<void> {
   for (const reading of readings) write(options, atNs, reading);
 }
 
-/** The light samples of all switches, all at once. A switch without SNMP gives none. */
+/** The light samples of all switches, all at once. A switch without SNMP gives none; one that does not answer gives nulls. */
 export async function sampleSwitches(options: ObserveOptions): Promise<void> {
-  const { lab } = options;
+  const { lab, quiet } = options;
   const readings = await Promise.all(
-    [...lab.switches].flatMap(([node, device]) =>
-      device.sample ? [readSwitch(lab, node, ports => device.sample?.(ports) ?? Promise.resolve(new Map()))] : [],
-    ),
+    [...lab.switches].flatMap(([node, device]) => {
+      if (!device.sample) return [];
+      if ((quiet.get(node) ?? 0) > performance.now()) return [Promise.resolve(unreadSwitch(lab, node))];
+      return [readSwitch(lab, node, ports => device.sample?.(ports) ?? Promise.resolve(new Map()))];
+    }),
   );
   if (readings.length === 0) return;
   const atNs = await nowOf(lab);
-  for (const reading of readings) write(options, atNs, reading);
+  for (const reading of readings) {
+    const answered = [...reading.ports.values()].some(raw => raw !== undefined);
+    if (answered) quiet.delete(reading.node);
+    else if ((quiet.get(reading.node) ?? 0) <= performance.now()) quiet.set(reading.node, performance.now() + QUIET_MS);
+    write(options, atNs, reading);
+  }
 }
