@@ -41,5 +41,11 @@ export function deviceError(about: {
   readonly advice: string;
   readonly cause?: unknown;
 }): DeviceError {
-  return new DeviceError(label(about.device), excerpt(about.tried, 500), excerpt(about.answer), excerpt(about.advice), about.cause);
+  return new DeviceError(
+    label(about.device),
+    excerpt(about.tried, 500),
+    excerpt(about.answer),
+    excerpt(about.advice),
+    about.cause,
+  );
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CollectiveJob, CollectiveRow, Host, ProbeJob, ProbeReceiver } from '../binding/host.ts';
 import type { Load } from '../model/load.ts';
 import { magnitude } from '../model/units.ts';
@@ -8,7 +9,15 @@ import { parseNcclText, roundsOf } from './gpu/nccl-tests.ts';
 import { parseEthtoolStatistics, parseRdmaStatistics } from './gpu/nic.ts';
 import { GPU_CSV_COMMAND, parseGpuCsv, parseNvidiaSmiXml } from './gpu/nvidia-smi.ts';
 import { parseTraceroute } from './gpu/traceroute.ts';
-import { endProcess, gone, isRunning, safeAddress, safeInterface, safeUdpPort, startDetached } from './linux/detached-job.ts';
+import {
+  endProcess,
+  gone,
+  isRunning,
+  safeAddress,
+  safeInterface,
+  safeUdpPort,
+  startDetached,
+} from './linux/detached-job.ts';
 import { ParseError, parsed } from './parse-error.ts';
 import { output, type Shell, succeed } from './ssh.ts';
 
@@ -49,7 +58,9 @@ function toolOf(load: Load, ranks: number): { readonly tool: string; readonly by
   if (load.kind === 'all-to-all') return { tool: 'alltoall_perf', bytes: magnitude(load.bytes) };
   if (load.kind === 'incast') return { tool: 'gather_perf', bytes: magnitude(load.bytes) * ranks };
   if (load.kind === 'permutation' && load.shift === 1) return { tool: 'sendrecv_perf', bytes: magnitude(load.bytes) };
-  throw new RangeError(`nccl-tests has no program for ${load.kind === 'permutation' ? `a permutation with shift ${load.shift}` : load.kind}.`);
+  throw new RangeError(
+    `nccl-tests has no program for ${load.kind === 'permutation' ? `a permutation with shift ${load.shift}` : load.kind}.`,
+  );
 }
 
 /** The receiving end of a probe flow: iperf3 for one test (`-1`), JSON at its end. */
@@ -58,21 +69,37 @@ export function probeReceiverCommand(port: number): string {
 }
 
 /** The sending end: endless UDP (`-t 0`); `-b` counts payload bits. */
-export function probeSenderCommand(options: { readonly target: string; readonly targetPort: number; readonly sourcePort: number; readonly packetsPerSecond: number }): string {
+export function probeSenderCommand(options: {
+  readonly target: string;
+  readonly targetPort: number;
+  readonly sourcePort: number;
+  readonly packetsPerSecond: number;
+}): string {
   const { target, targetPort, sourcePort, packetsPerSecond } = options;
-  if (!(packetsPerSecond > 0 && packetsPerSecond <= 10e6)) throw new RangeError(`${packetsPerSecond} packets/s is no rate of a probe.`);
+  if (!(packetsPerSecond > 0 && packetsPerSecond <= 10e6))
+    throw new RangeError(`${packetsPerSecond} packets/s is no rate of a probe.`);
   const rateBps = Math.round(packetsPerSecond * PROBE_PAYLOAD_BYTES * 8);
   return `iperf3 -c ${safeAddress(target)} -p ${safeUdpPort(targetPort)} --cport ${safeUdpPort(sourcePort)} -u -b ${rateBps} -l ${PROBE_PAYLOAD_BYTES} -t 0 -J`;
 }
 
 /** What shows the hops of a UDP flow with these ports. `-U`: the target port stays the same for every hop. */
-export function pathCommand(options: { readonly target: string; readonly sourcePort: number; readonly targetPort: number }): string {
+export function pathCommand(options: {
+  readonly target: string;
+  readonly sourcePort: number;
+  readonly targetPort: number;
+}): string {
   return `traceroute -n -U -q 1 -w 1 --sport=${safeUdpPort(options.sourcePort)} -p ${safeUdpPort(options.targetPort)} ${safeAddress(options.target)}`;
 }
 
 /** What a GPU node's load and probes would send, and what undoes it. Nothing is sent. */
-export function collectivePlan(load: Load, ranks: readonly string[]): { readonly apply: readonly string[]; readonly undo: readonly string[] } {
-  return { apply: [`setsid nohup ${collectiveCommand(load, ranks)} > FILE 2>&1 < /dev/null & echo $!`], undo: ['kill -INT PID', 'rm -f FILE'] };
+export function collectivePlan(
+  load: Load,
+  ranks: readonly string[],
+): { readonly apply: readonly string[]; readonly undo: readonly string[] } {
+  return {
+    apply: [`setsid nohup ${collectiveCommand(load, ranks)} > FILE 2>&1 < /dev/null & echo $!`],
+    undo: ['kill -INT PID', 'rm -f FILE'],
+  };
 }
 
 const RDMA_LINK = /^[A-Za-z][A-Za-z0-9_]{0,30}\/\d{1,3}$/;
@@ -98,7 +125,13 @@ export function gpuNode(options: GpuNodeOptions): Host {
       }),
     ]);
     const [gpu] = gpus;
-    if (!gpu) throw deviceError({ device: name, tried: 'nvidia-smi -q -x', answer: 'it lists no GPU', advice: 'Check that the driver is loaded: lspci | grep -i nvidia.' });
+    if (!gpu)
+      throw deviceError({
+        device: name,
+        tried: 'nvidia-smi -q -x',
+        answer: 'it lists no GPU',
+        advice: 'Check that the driver is loaded: lspci | grep -i nvidia.',
+      });
     return { model: label(gpu.name ?? ''), software: label(driver), serial: label(gpu.serial ?? ''), baseMac: mac };
   };
 
@@ -122,9 +155,13 @@ export function gpuNode(options: GpuNodeOptions): Host {
   const counters: Host['counters'] = async () => {
     const [nicCounts, rdma] = await Promise.all([
       ask(`ethtool -S ${nic}`, parseEthtoolStatistics),
-      shell.run(`rdma -j statistic show link ${rdmaLink}`).then(result =>
-        result.exitCode === 0 && !result.truncated ? parsed({ device: name, tried: 'rdma -j statistic' }, parseRdmaStatistics, result.stdout) : null,
-      ),
+      shell
+        .run(`rdma -j statistic show link ${rdmaLink}`)
+        .then(result =>
+          result.exitCode === 0 && !result.truncated
+            ? parsed({ device: name, tried: 'rdma -j statistic' }, parseRdmaStatistics, result.stdout)
+            : null,
+        ),
     ]);
     const from = (counts: ReadonlyMap<string, bigint> | null, key: string, counter: string, scale = 1n) => {
       // The RDMA tool did not answer: the counters exist but could not be read.
@@ -153,7 +190,10 @@ export function gpuNode(options: GpuNodeOptions): Host {
     await shell.run(`rm -f ${file}`);
   };
 
-  const startCollective = async (load: Load, ranks: readonly string[]): Promise<CollectiveJob & { failures(): readonly string[] }> => {
+  const startCollective = async (
+    load: Load,
+    ranks: readonly string[],
+  ): Promise<CollectiveJob & { failures(): readonly string[] }> => {
     const file = newFile('nccl');
     const pid = await startDetached(shell, collectiveCommand(load, ranks), file);
     const rounds: CollectiveRow[] = [];
@@ -211,15 +251,34 @@ export function gpuNode(options: GpuNodeOptions): Host {
   const readEnd = async (file: string, what: string): Promise<Iperf3End> => {
     const end = await ask(`cat ${file}`, parseIperf3);
     if (end.error !== undefined) {
-      throw deviceError({ device: name, tried: what, answer: end.error, advice: 'Run both ends by hand. A refused connection means that the receiver was not there yet, or is busy.' });
+      throw deviceError({
+        device: name,
+        tried: what,
+        answer: end.error,
+        advice: 'Run both ends by hand. A refused connection means that the receiver was not there yet, or is busy.',
+      });
     }
     return end;
   };
 
-  const receiveProbe = async ({ port }: { readonly port: number }): Promise<ProbeReceiver & { end(): Promise<Iperf3End> }> => {
+  /** Waits until something listens there. Where `ss` is missing it can not be known; a sender that is too early fails and says so. */
+  const listening = async (port: number): Promise<void> => {
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const { exitCode, stdout } = await shell.run(`ss -Hltn sport = :${port}`);
+      if (exitCode !== 0 || stdout.trim() !== '') return;
+      await sleep(10 + 10 * attempt);
+    }
+  };
+
+  const receiveProbe = async ({
+    port,
+  }: {
+    readonly port: number;
+  }): Promise<ProbeReceiver & { end(): Promise<Iperf3End> }> => {
     const file = newFile('probe-receiver');
     const command = probeReceiverCommand(port);
     const pid = await startDetached(shell, command, file);
+    await listening(port);
     let ended: Promise<Iperf3End> | undefined;
     let stopped: Promise<void> | undefined;
     const end = (): Promise<Iperf3End> => {
@@ -241,7 +300,11 @@ export function gpuNode(options: GpuNodeOptions): Host {
       end,
       received: async () => {
         const server = await end();
-        return parsed({ device: name, tried: command }, () => probeCount({ ...server, packets: 0 }, server).received, '');
+        return parsed(
+          { device: name, tried: command },
+          () => probeCount({ ...server, packets: 0 }, server).received,
+          '',
+        );
       },
       stop: () => {
         stopped ??= (async () => {
@@ -257,7 +320,12 @@ export function gpuNode(options: GpuNodeOptions): Host {
     };
   };
 
-  const startProbe: Host['startProbe'] = async ({ target, sourcePort, packetsPerSecond, receiver }): Promise<ProbeJob> => {
+  const startProbe: Host['startProbe'] = async ({
+    target,
+    sourcePort,
+    packetsPerSecond,
+    receiver,
+  }): Promise<ProbeJob> => {
     const file = newFile('probe-sender');
     const command = probeSenderCommand({ target, targetPort: receiver.port, sourcePort, packetsPerSecond });
     let pid = await startDetached(shell, command, file);
@@ -266,9 +334,14 @@ export function gpuNode(options: GpuNodeOptions): Host {
       const early = excerpt(await output(shell, `cat ${file}`), 1500);
       if (!/Connection refused|unable to connect/.test(early) || attempt === 4) {
         await remove(file);
-        throw deviceError({ device: name, tried: command, answer: early, advice: 'The probe ended at once. Run both ends by hand.' });
+        throw deviceError({
+          device: name,
+          tried: command,
+          answer: early,
+          advice: 'The probe ended at once. Run both ends by hand.',
+        });
       }
-      await new Promise(resolve => setTimeout(resolve, 50 * 2 ** attempt));
+      await sleep(50 * 2 ** attempt);
       pid = await startDetached(shell, command, file);
     }
     let stopping: ReturnType<ProbeJob['stop']> | undefined;
@@ -278,7 +351,13 @@ export function gpuNode(options: GpuNodeOptions): Host {
           try {
             await endProcess(shell, { pid, signal: 'INT', withinMs: stopWithinMs });
             const { packets } = await readEnd(file, command);
-            if (packets === undefined) throw deviceError({ device: name, tried: command, answer: 'no count of packets', advice: 'The probe never ran. Run both ends by hand.' });
+            if (packets === undefined)
+              throw deviceError({
+                device: name,
+                tried: command,
+                answer: 'no count of packets',
+                advice: 'The probe never ran. Run both ends by hand.',
+              });
             return { sent: packets, received: await receiver.received() };
           } finally {
             await receiver.stop();

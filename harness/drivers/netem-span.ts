@@ -28,7 +28,11 @@ const LOSS_TOLERANCE = 1e-6;
  * Packets that netem must be able to hold: twice rate x delay / MTU, and never below its default. With the default of 1000 packets a
  * delay of 5 ms would cap 1500 B packets at 2.4 Gb/s.
  */
-export function netemLimit(options: { readonly rateBps: number; readonly delayNs: number; readonly mtuBytes: number }): number {
+export function netemLimit(options: {
+  readonly rateBps: number;
+  readonly delayNs: number;
+  readonly mtuBytes: number;
+}): number {
   const inFlight = (options.rateBps * options.delayNs) / 1e9 / 8 / options.mtuBytes;
   return Math.max(NETEM_DEFAULT_LIMIT, Math.ceil(2 * inFlight));
 }
@@ -38,7 +42,12 @@ const microseconds = (ns: number): string => `${trimmed((ns / 1000).toFixed(3))}
 const trimmed = (text: string): string => (text.includes('.') ? text.replace(/\.?0+$/, '') : text);
 
 /** The one command that sets delay and loss of one interface's egress. What it does not name it resets, so it names everything. */
-export function impairmentCommand(options: { readonly device: string; readonly delayNs: number; readonly loss: number; readonly limitPackets: number }): string {
+export function impairmentCommand(options: {
+  readonly device: string;
+  readonly delayNs: number;
+  readonly loss: number;
+  readonly limitPackets: number;
+}): string {
   const { delayNs, loss, limitPackets } = options;
   if (!(delayNs >= 0 && delayNs <= 60e9)) throw new RangeError(`A delay of ${delayNs} ns is not between 0 and 60 s.`);
   if (!(loss >= 0 && loss <= 1)) throw new RangeError(`A loss of ${loss} is no fraction of 1.`);
@@ -52,9 +61,15 @@ export function lightCommand(device: string, state: 'on' | 'off'): string {
 }
 
 /** The loop with which the box flaps by itself: down first. @throws RangeError when it is not down for a part of the period */
-export function flapProgram(options: { readonly everyNs: number; readonly downNs: number; readonly down: readonly string[]; readonly up: readonly string[] }): string {
+export function flapProgram(options: {
+  readonly everyNs: number;
+  readonly downNs: number;
+  readonly down: readonly string[];
+  readonly up: readonly string[];
+}): string {
   const { everyNs, downNs, down, up } = options;
-  if (!(downNs > 0 && everyNs > downNs)) throw new RangeError(`A flap every ${everyNs} ns can not be down for ${downNs} ns.`);
+  if (!(downNs > 0 && everyNs > downNs))
+    throw new RangeError(`A flap every ${everyNs} ns can not be down for ${downNs} ns.`);
   const seconds = (ns: number): string => trimmed((ns / 1e9).toFixed(9));
   return `sh -c 'while :; do ${down.join(';')}; sleep ${seconds(downNs)}; ${up.join(';')}; sleep ${seconds(everyNs - downNs)}; done'`;
 }
@@ -65,11 +80,15 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
   const { a, b } = options.interfaces ?? { a: 'eth1', b: 'eth2' };
   // Egress towards the far end: what enters at the first end leaves at the second.
   const egress = (way: Way): string => safeInterface(way === 'a-to-b' ? b : a);
-  const ask = async <T>(command: string, parser: (text: string) => T): Promise<T> => parsed({ device: name, tried: command }, parser, await output(shell, command));
+  const ask = async <T>(command: string, parser: (text: string) => T): Promise<T> =>
+    parsed({ device: name, tried: command }, parser, await output(shell, command));
 
   const both = async (way: Way) => {
     const device = egress(way);
-    const [link, qdisc] = await Promise.all([ask(`ip -j -s link show dev ${device}`, parseIpLink), ask(`tc -j -s qdisc show dev ${device}`, parseTcQdisc)]);
+    const [link, qdisc] = await Promise.all([
+      ask(`ip -j -s link show dev ${device}`, parseIpLink),
+      ask(`tc -j -s qdisc show dev ${device}`, parseTcQdisc),
+    ]);
     return { link, qdisc };
   };
 
@@ -93,8 +112,16 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
     await output(shell, tried);
     const now = await read(way);
     // Emulators clamp silently: what was asked for is not what is set until it was read back.
-    if (Math.abs(now.delayNs - impairment.delayNs) > DELAY_TOLERANCE_NS || Math.abs(now.loss - impairment.loss) > LOSS_TOLERANCE) {
-      throw deviceError({ device: name, tried, answer: `it reads back as ${now.raw}`, advice: 'The box did not take the value. Check its limits and that its kernel has sch_netem.' });
+    if (
+      Math.abs(now.delayNs - impairment.delayNs) > DELAY_TOLERANCE_NS ||
+      Math.abs(now.loss - impairment.loss) > LOSS_TOLERANCE
+    ) {
+      throw deviceError({
+        device: name,
+        tried,
+        answer: `it reads back as ${now.raw}`,
+        advice: 'The box did not take the value. Check its limits and that its kernel has sch_netem.',
+      });
     }
   };
 
@@ -108,10 +135,16 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
     counters: async way => {
       const { link, qdisc } = await both(way);
       // noqueue counts nothing; the interface does.
-      const counted = qdisc.kind === 'netem' ? qdisc : { packets: link.txPackets, bytes: link.txBytes, drops: link.txDropped };
+      const counted =
+        qdisc.kind === 'netem' ? qdisc : { packets: link.txPackets, bytes: link.txBytes, drops: link.txDropped };
       const { packets, bytes, drops } = counted;
       if (packets === null || bytes === null || drops === null) {
-        throw deviceError({ device: name, tried: `tc -j -s qdisc show dev ${egress(way)}`, answer: 'no counters', advice: 'The iproute2 there is too old for -j -s; 5.0 or later is needed.' });
+        throw deviceError({
+          device: name,
+          tried: `tc -j -s qdisc show dev ${egress(way)}`,
+          answer: 'no counters',
+          advice: 'The iproute2 there is too old for -j -s; 5.0 or later is needed.',
+        });
       }
       return { packets, bytes, dropped: drops };
     },
@@ -120,9 +153,14 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
     flap: async ({ everyNs, downNs, light }) => {
       const ways: readonly Way[] = ['a-to-b', 'b-to-a'];
       const found = await Promise.all(ways.map(read));
-      const each = (make: (way: Way, was: ShaperState) => string): readonly string[] => ways.map((way, i) => make(way, found[i] as ShaperState));
-      const down = light === 'lost' ? each(way => lightCommand(egress(way), 'off')) : each((way, was) => command(way, { delayNs: was.delayNs, loss: 1 }));
-      const up = light === 'lost' ? each(way => lightCommand(egress(way), 'on')) : each((way, was) => command(way, was));
+      const each = (make: (way: Way, was: ShaperState) => string): readonly string[] =>
+        ways.map((way, i) => make(way, found[i] as ShaperState));
+      const down =
+        light === 'lost'
+          ? each(way => lightCommand(egress(way), 'off'))
+          : each((way, was) => command(way, { delayNs: was.delayNs, loss: 1 }));
+      const up =
+        light === 'lost' ? each(way => lightCommand(egress(way), 'on')) : each((way, was) => command(way, was));
       const pid = await startDetached(shell, flapProgram({ everyNs, downNs, down, up }), '/dev/null');
       let ending: Promise<void> | undefined;
       return () => {

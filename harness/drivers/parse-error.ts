@@ -17,7 +17,11 @@ export class ParseError extends Error {
  *
  * @throws DeviceError in place of a `ParseError`, naming device and command
  */
-export function parsed<T>(from: { readonly device: string; readonly tried: string }, parser: (text: string) => T, text: string): T {
+export function parsed<T>(
+  from: { readonly device: string; readonly tried: string },
+  parser: (text: string) => T,
+  text: string,
+): T {
   try {
     return parser(text);
   } catch (cause) {
@@ -26,11 +30,16 @@ export function parsed<T>(from: { readonly device: string; readonly tried: strin
   }
 }
 
-function unreadable(from: { readonly device: string; readonly tried: string }, cause: ParseError, text: string): DeviceError {
+function unreadable(
+  from: { readonly device: string; readonly tried: string },
+  cause: ParseError,
+  text: string,
+): DeviceError {
   return deviceError({
     ...from,
     answer: `${cause.message}\n${excerpt(text, 1500)}`,
-    advice: 'The device answered in a form this driver does not know. Run the command by hand; report its output with the software version.',
+    advice:
+      'The device answered in a form this driver does not know. Run the command by hand; report its output with the software version.',
     cause,
   });
 }

@@ -69,11 +69,18 @@ export function snmpCounter(value: SnmpValue | undefined): bigint | null {
 
 /** A MAC address of a PhysAddress, `aa:bb:…`. Null when it is not six bytes. */
 export function snmpMac(value: SnmpValue | undefined): string | null {
-  return Buffer.isBuffer(value) && value.length === 6 ? [...value].map(byte => byte.toString(16).padStart(2, '0')).join(':') : null;
+  return Buffer.isBuffer(value) && value.length === 6
+    ? [...value].map(byte => byte.toString(16).padStart(2, '0')).join(':')
+    : null;
 }
 
 function valueOf({ type, value }: snmp.Varbind): SnmpValue {
-  if (type === snmp.ObjectType.NoSuchObject || type === snmp.ObjectType.NoSuchInstance || type === snmp.ObjectType.EndOfMibView) return null;
+  if (
+    type === snmp.ObjectType.NoSuchObject ||
+    type === snmp.ObjectType.NoSuchInstance ||
+    type === snmp.ObjectType.EndOfMibView
+  )
+    return null;
   if (Buffer.isBuffer(value)) {
     if (type !== snmp.ObjectType.Counter64) return value;
     // Leading zero byte or fewer than 8 bytes: BER gives the shortest form.
@@ -102,12 +109,20 @@ const PRIV = { aes128: 'aes', aes256b: 'aes256b', aes256r: 'aes256r' } as const;
 /** A user in net-snmp's words. @throws RangeError when it has encryption without authentication, which USM does not know */
 function usm({ name, auth, priv }: SnmpUser): snmp.User {
   if (auth === undefined) {
-    if (priv !== undefined) throw new RangeError(`SNMPv3 user ${name}: USM has no encryption without authentication (RFC 3414). Give auth, too.`);
+    if (priv !== undefined)
+      throw new RangeError(
+        `SNMPv3 user ${name}: USM has no encryption without authentication (RFC 3414). Give auth, too.`,
+      );
     return { name, level: snmp.SecurityLevel.noAuthNoPriv };
   }
   const user = { name, authProtocol: snmp.AuthProtocols[AUTH[auth.protocol]], authKey: auth.key };
   if (priv === undefined) return { ...user, level: snmp.SecurityLevel.authNoPriv };
-  return { ...user, level: snmp.SecurityLevel.authPriv, privProtocol: snmp.PrivProtocols[PRIV[priv.protocol]], privKey: priv.key };
+  return {
+    ...user,
+    level: snmp.SecurityLevel.authPriv,
+    privProtocol: snmp.PrivProtocols[PRIV[priv.protocol]],
+    privKey: priv.key,
+  };
 }
 
 /** A session whose socket can neither throw out of a datagram nor end the process. */
@@ -170,16 +185,23 @@ function explain(options: SnmpOptions, tried: string, error: unknown): DeviceErr
       cause: error,
     });
   }
-  if (/Wrong digests|authentication|Unknown user|decrypt|Unsupported security level|AuthFailure/i.test(message)) {
+  if (/Wrong Digest|authentication|Unknown User|decrypt|Unsupported Security Level/i.test(message)) {
     return deviceError({
       device,
       tried,
       answer: message,
-      advice: 'SNMPv3 user, protocols or keys differ from what the agent has. AES-256 comes in two kinds: try aes256r for aes256b or the other way.',
+      advice:
+        'SNMPv3 user, protocols or keys differ from what the agent has. AES-256 comes in two kinds: try aes256r for aes256b or the other way.',
       cause: error,
     });
   }
-  return deviceError({ device, tried, answer: message, advice: `Try the same with net-snmp's snmpget or snmpbulkwalk against ${host}:${port}.`, cause: error });
+  return deviceError({
+    device,
+    tried,
+    answer: message,
+    advice: `Try the same with net-snmp's snmpget or snmpbulkwalk against ${host}:${port}.`,
+    cause: error,
+  });
 }
 
 class Deadline extends Error {
@@ -193,7 +215,11 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
   let closed = false;
 
   /** Runs one operation under its deadline and reports it as a step. */
-  const operate = async <T>(tried: string, count: (result: T) => number, work: (stopped: () => boolean) => Promise<T>): Promise<T> => {
+  const operate = async <T>(
+    tried: string,
+    count: (result: T) => number,
+    work: (stopped: () => boolean) => Promise<T>,
+  ): Promise<T> => {
     const at = new Date().toISOString();
     const began = performance.now();
     let stopped = false;
@@ -249,7 +275,9 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
       `SNMP get ${oids.length === 1 ? oids[0] : `${oids.length} OIDs from ${oids[0]}`}`,
       (found: ReadonlyMap<string, SnmpValue>) => found.size,
       async stopped => {
-        const chunks = Array.from({ length: Math.ceil(oids.length / OIDS_PER_GET) }, (_, i) => oids.slice(i * OIDS_PER_GET, (i + 1) * OIDS_PER_GET));
+        const chunks = Array.from({ length: Math.ceil(oids.length / OIDS_PER_GET) }, (_, i) =>
+          oids.slice(i * OIDS_PER_GET, (i + 1) * OIDS_PER_GET),
+        );
         const answers = await Promise.all(chunks.map(chunk => limit(() => (stopped() ? [] : getChunk(chunk)))));
         const found = new Map<string, SnmpValue>(oids.map(oid => [oid, null]));
         for (const varbind of answers.flat()) if (found.has(varbind.oid)) found.set(varbind.oid, valueOf(varbind));
@@ -266,7 +294,8 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
       if (column.length === 0) return found;
       for (const varbind of column) {
         if (varbind.type === snmp.ObjectType.EndOfMibView) return found;
-        if (!oidFollows(last, varbind.oid)) throw new Error(`the agent walks in circles: ${varbind.oid} came after ${last}`);
+        if (!oidFollows(last, varbind.oid))
+          throw new Error(`the agent walks in circles: ${varbind.oid} came after ${last}`);
         if (!varbind.oid.startsWith(`${root}.`)) return found;
         if (found.size >= MOST_ROWS) throw new Error(`more than ${MOST_ROWS} rows under ${root}`);
         found.set(varbind.oid, valueOf(varbind));
@@ -278,7 +307,12 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
   return {
     device: options.device,
     get,
-    walk: root => operate(`SNMP walk ${root}`, found => found.size, stopped => walkUnder(root, stopped)),
+    walk: root =>
+      operate(
+        `SNMP walk ${root}`,
+        found => found.size,
+        stopped => walkUnder(root, stopped),
+      ),
     table: (entry, columns) =>
       operate(
         `SNMP table ${entry} columns ${columns.join(', ')}`,
@@ -344,7 +378,8 @@ function trapOf({ pdu, rinfo }: Notification): Trap {
   for (const varbind of pdu.varbinds ?? []) values.set(varbind.oid, valueOf(varbind));
   const named = values.get(SNMP_TRAP_OID);
   const v1 = pdu.type === snmp.PduType.Trap;
-  const translated = pdu.generic === 6 ? `${pdu.enterprise}.0.${pdu.specific}` : `1.3.6.1.6.3.1.1.5.${(pdu.generic ?? 0) + 1}`;
+  const translated =
+    pdu.generic === 6 ? `${pdu.enterprise}.0.${pdu.specific}` : `1.3.6.1.6.3.1.1.5.${(pdu.generic ?? 0) + 1}`;
   return {
     from: rinfo.address,
     oid: v1 ? translated : typeof named === 'string' ? named : '',
@@ -368,7 +403,8 @@ export function receiveTraps(options: {
   readonly onBad: (why: string) => void;
 }): Promise<TrapReceiver> {
   const { onBad, onTrap } = options;
-  const bad = (error: unknown): void => onBad(escapeDeviceText(error instanceof Error ? error.message : String(error)).slice(0, 500));
+  const bad = (error: unknown): void =>
+    onBad(escapeDeviceText(error instanceof Error ? error.message : String(error)).slice(0, 500));
   const socket = dgram.createSocket('udp4');
   const bind = socket.bind.bind(socket);
   const receiver = snmp.createReceiver(

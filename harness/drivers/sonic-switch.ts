@@ -74,7 +74,8 @@ export const REBOOT_COMMAND = 'sudo reboot';
  */
 export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick<Switch, 'sample'>> {
   const { name, shell, snmp, priority = 3 } = options;
-  if (!Number.isInteger(priority) || priority < 0 || priority > 7) throw new RangeError(`${priority} is no PFC priority from 0 to 7.`);
+  if (!Number.isInteger(priority) || priority < 0 || priority > 7)
+    throw new RangeError(`${priority} is no PFC priority from 0 to 7.`);
   const queue = `UC${priority}`;
   const limit = pLimit(COMMANDS_AT_ONCE);
   const ask = <T>(command: string, parser: (text: string) => T): Promise<T> =>
@@ -101,14 +102,24 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
 
   const session = (): SnmpSession => {
     if (snmp) return snmp;
-    throw deviceError({ device: name, tried: 'SNMP', answer: 'the inventory gives this switch no SNMP access', advice: 'Add its community or SNMPv3 user.' });
+    throw deviceError({
+      device: name,
+      tried: 'SNMP',
+      answer: 'the inventory gives this switch no SNMP access',
+      advice: 'Add its community or SNMPv3 user.',
+    });
   };
 
   const indexOf = async (port: string): Promise<number> => {
     safePort(port);
     const index = options.ifIndex ? options.ifIndex(port) : (await readIndexes(session())).get(port);
     if (index === undefined || !Number.isInteger(index)) {
-      throw deviceError({ device: name, tried: `finding ${port} in IF-MIB`, answer: 'no interface of that name', advice: 'Compare with: show interfaces status' });
+      throw deviceError({
+        device: name,
+        tried: `finding ${port} in IF-MIB`,
+        answer: 'no interface of that name',
+        advice: 'Compare with: show interfaces status',
+      });
     }
     return index;
   };
@@ -117,17 +128,36 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
   const columns = async (ports: readonly string[], names: readonly (keyof typeof OID)[]) => {
     const found = await Promise.all(ports.map(async port => [port, await indexOf(port)] as const));
     const values = await session().get(found.flatMap(([, index]) => names.map(column => `${OID[column]}.${index}`)));
-    return new Map(found.map(([port, index]) => [port, (column: keyof typeof OID): SnmpValue => values.get(`${OID[column]}.${index}`) ?? null] as const));
+    return new Map(
+      found.map(
+        ([port, index]) =>
+          [port, (column: keyof typeof OID): SnmpValue => values.get(`${OID[column]}.${index}`) ?? null] as const,
+      ),
+    );
   };
 
   const sample: Required<Switch>['sample'] = async ports => {
-    const rows = await columns(ports, ['operStatus', 'inDiscards', 'outDiscards', 'hcInOctets', 'hcInUnicast', 'hcInMulticast', 'hcInBroadcast', 'hcOutOctets', 'hcOutUnicast', 'hcOutMulticast', 'hcOutBroadcast']);
+    const rows = await columns(ports, [
+      'operStatus',
+      'inDiscards',
+      'outDiscards',
+      'hcInOctets',
+      'hcInUnicast',
+      'hcInMulticast',
+      'hcInBroadcast',
+      'hcOutOctets',
+      'hcOutUnicast',
+      'hcOutMulticast',
+      'hcOutBroadcast',
+    ]);
     return new Map(
       [...rows].map(([port, of]) => {
         const counts = (...names: readonly (keyof typeof OID)[]): bigint | null => {
           const [first, ...rest] = names.map(column => snmpCounter(of(column)));
           // The unicast (or input) count must be there; the others are added where the device has them.
-          return first === null || first === undefined ? null : rest.reduce<bigint>((sum, count) => sum + (count ?? 0n), first);
+          return first === null || first === undefined
+            ? null
+            : rest.reduce<bigint>((sum, count) => sum + (count ?? 0n), first);
         };
         const state = of('operStatus');
         const counters: RawPortCounters = {
@@ -148,10 +178,12 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
   const objectOf = async (port: string): Promise<string | undefined> => {
     for (const fresh of [false, true]) {
       if (fresh || objects === undefined) {
-        objects = ask('sonic-db-cli COUNTERS_DB HGETALL COUNTERS_PORT_NAME_MAP', parsePythonDict).catch((error: unknown) => {
-          objects = undefined;
-          throw error;
-        });
+        objects = ask('sonic-db-cli COUNTERS_DB HGETALL COUNTERS_PORT_NAME_MAP', parsePythonDict).catch(
+          (error: unknown) => {
+            objects = undefined;
+            throw error;
+          },
+        );
       }
       const oid = (await objects).get(port);
       if (oid !== undefined) return oid;
@@ -162,7 +194,13 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
   const pausedNs = async (port: string): Promise<bigint | null> => {
     const oid = await objectOf(port);
     if (oid === undefined) return null;
-    if (!/^oid:0x[0-9a-fA-F]{1,16}$/.test(oid)) throw deviceError({ device: name, tried: `finding the counters of ${port}`, answer: oid, advice: 'COUNTERS_PORT_NAME_MAP holds something else than object ids.' });
+    if (!/^oid:0x[0-9a-fA-F]{1,16}$/.test(oid))
+      throw deviceError({
+        device: name,
+        tried: `finding the counters of ${port}`,
+        answer: oid,
+        advice: 'COUNTERS_PORT_NAME_MAP holds something else than object ids.',
+      });
     const counts = await ask(`sonic-db-cli COUNTERS_DB HGETALL COUNTERS:${oid}`, parsePythonDict);
     const us = counts.get(`SAI_PORT_STAT_PFC_${priority}_RX_PAUSE_DURATION_US`);
     return us !== undefined && /^\d{1,20}$/.test(us) ? BigInt(us) * 1000n : null;
@@ -179,7 +217,8 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
       Promise.all(ports.map(async port => [port, await pausedNs(port)] as const)).then(pairs => new Map(pairs)),
     ]);
     // `show queue counters` prints a port's queues together; a map keeps this linear for 512 ports.
-    const keyed = (rows: ReturnType<typeof parseQueueCounters>) => new Map(rows.filter(row => row.queue === queue).map(row => [row.port, row.counts]));
+    const keyed = (rows: ReturnType<typeof parseQueueCounters>) =>
+      new Map(rows.filter(row => row.queue === queue).map(row => [row.port, row.counts]));
     const [packets, marks] = [keyed(queues), keyed(wred)];
     const peak = new Map(peaks.map(({ of, bytes }) => [of, bytes[queue]]));
     return new Map(
@@ -205,7 +244,16 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
       [...rows].flatMap(([port, of]): [string, PortStatus][] => {
         const [admin, oper, last] = [of('adminStatus'), of('operStatus'), of('lastChange')];
         if (typeof admin !== 'number' || typeof oper !== 'number') return [];
-        return [[port, { adminUp: admin === 1, operUp: oper === 1, ...(typeof last === 'number' ? { lastChangeNs: last * TICK_NS } : {}) }]];
+        return [
+          [
+            port,
+            {
+              adminUp: admin === 1,
+              operUp: oper === 1,
+              ...(typeof last === 'number' ? { lastChangeNs: last * TICK_NS } : {}),
+            },
+          ],
+        ];
       }),
     );
   };
@@ -231,10 +279,21 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     sample,
     lldp: () => ask('show lldp table', parseLldpTable),
     bgp: async () =>
-      (await ask('show ip bgp summary', parseBgpSummary)).map(({ address, asn, state, prefixes }) => ({ address, asn, state, prefixes })),
+      (await ask('show ip bgp summary', parseBgpSummary)).map(({ address, asn, state, prefixes }) => ({
+        address,
+        asn,
+        state,
+        prefixes,
+      })),
     uptimeNs: async () => {
       const ticks = (await session().get([SYS_UPTIME])).get(SYS_UPTIME);
-      if (typeof ticks !== 'number') throw deviceError({ device: name, tried: 'SNMP get sysUpTime', answer: 'no value', advice: 'The agent hides SNMPv2-MIB from this view.' });
+      if (typeof ticks !== 'number')
+        throw deviceError({
+          device: name,
+          tried: 'SNMP get sysUpTime',
+          answer: 'no value',
+          advice: 'The agent hides SNMPv2-MIB from this view.',
+        });
       return ticks * TICK_NS;
     },
     reboot: async () => {
@@ -242,7 +301,8 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
         await output(shell, REBOOT_COMMAND);
       } catch (error) {
         // A switch that reboots closes the session before any exit status: that is its way to say yes. A time-out is none.
-        if (!(maybeApplied(error) && error instanceof Error && error.message.includes('the connection was lost'))) throw error;
+        if (!(maybeApplied(error) && error instanceof Error && error.message.includes('the connection was lost')))
+          throw error;
       }
       // ifIndex and object ids may be numbered anew.
       indexes = undefined;

@@ -90,14 +90,22 @@ const ALGORITHMS: NonNullable<ConnectConfig['algorithms']> = {
     'diffie-hellman-group-exchange-sha256',
     'diffie-hellman-group14-sha256',
   ],
-  serverHostKey: ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'rsa-sha2-512', 'rsa-sha2-256'],
+  serverHostKey: [
+    'ssh-ed25519',
+    'ecdsa-sha2-nistp256',
+    'ecdsa-sha2-nistp384',
+    'ecdsa-sha2-nistp521',
+    'rsa-sha2-512',
+    'rsa-sha2-256',
+  ],
   cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes256-ctr', 'aes192-ctr', 'aes128-ctr'],
   hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'],
   compress: ['none'],
 };
 
 /** `SHA256:…` of a public key blob, as `ssh-keygen -lf` prints it. */
-const fingerprint = (key: Buffer): string => `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+const fingerprint = (key: Buffer): string =>
+  `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 
 type Stage = 'TCP connection' | 'SSH banner' | 'key exchange' | 'authentication';
 
@@ -109,9 +117,12 @@ interface Connection {
 type Reach = Pick<SshOptions, 'device' | 'host' | 'port' | 'deadlineMs' | 'signal'>;
 
 const advice: Readonly<Record<Stage, string>> = {
-  'TCP connection': 'Nothing answers there. Check that the device is up, the address and port in the inventory, and firewalls in between.',
-  'SSH banner': 'Something accepts TCP but does not speak SSH. Check the port; the device may be booting, overloaded, or out of sessions.',
-  'key exchange': 'The device speaks SSH but did not finish the key exchange. It may be overloaded, or share no algorithm with this client.',
+  'TCP connection':
+    'Nothing answers there. Check that the device is up, the address and port in the inventory, and firewalls in between.',
+  'SSH banner':
+    'Something accepts TCP but does not speak SSH. Check the port; the device may be booting, overloaded, or out of sessions.',
+  'key exchange':
+    'The device speaks SSH but did not finish the key exchange. It may be overloaded, or share no algorithm with this client.',
   authentication: 'The device did not answer the login. Its AAA server may be unreachable; log in by hand to see.',
 };
 
@@ -172,7 +183,11 @@ function establish(options: Reach, config: ConnectConfig, refuse: () => DeviceEr
           error,
         );
       } else if (error.code === 'ECONNREFUSED') {
-        fail('connection refused', 'The machine is there but nothing listens on that port. Check the port in the inventory and that sshd runs.', error);
+        fail(
+          'connection refused',
+          'The machine is there but nothing listens on that port. Check the port in the inventory and that sshd runs.',
+          error,
+        );
       } else {
         fail(`${error.message} (during: ${stage})`, advice[stage], error);
       }
@@ -189,7 +204,11 @@ function establish(options: Reach, config: ConnectConfig, refuse: () => DeviceEr
     try {
       client.connect({ ...config, ...KEEPALIVE, sock: socket, readyTimeout: 0, algorithms: ALGORITHMS });
     } catch (error) {
-      fail(error instanceof Error ? error.message : String(error), 'The credentials could not be read. Check the key file that the inventory refers to.', error);
+      fail(
+        error instanceof Error ? error.message : String(error),
+        'The credentials could not be read. Check the key file that the inventory refers to.',
+        error,
+      );
     }
   });
 }
@@ -218,7 +237,13 @@ export async function fetchHostKey(host: string, port: number, deadlineMs: numbe
   } catch (error) {
     if (error !== enough) throw error;
   }
-  if (seen === undefined) throw deviceError({ device: host, tried: 'reading the host key', answer: 'no key was shown', advice: advice['key exchange'] });
+  if (seen === undefined)
+    throw deviceError({
+      device: host,
+      tried: 'reading the host key',
+      answer: 'no key was shown',
+      advice: advice['key exchange'],
+    });
   return seen;
 }
 
@@ -257,7 +282,9 @@ async function open(options: SshOptions): Promise<Connection> {
   }
   let asked = false;
   const methods: ssh2.AnyAuthMethod[] = [
-    ...(key === undefined ? [] : [{ type: 'publickey' as const, username: user, key, ...(passphrase === undefined ? {} : { passphrase }) }]),
+    ...(key === undefined
+      ? []
+      : [{ type: 'publickey' as const, username: user, key, ...(passphrase === undefined ? {} : { passphrase }) }]),
     ...(agent === undefined ? [] : [{ type: 'agent' as const, username: user, agent }]),
     ...(password === undefined
       ? []
@@ -267,7 +294,13 @@ async function open(options: SshOptions): Promise<Connection> {
             type: 'keyboard-interactive' as const,
             username: user,
             // One hidden prompt, once: a second one is a re-prompt after a wrong password, or asks for something else.
-            prompt: (_n: string, _i: string, _l: string, prompts: readonly ssh2.Prompt[], finish: (answers: string[]) => void) => {
+            prompt: (
+              _n: string,
+              _i: string,
+              _l: string,
+              prompts: readonly ssh2.Prompt[],
+              finish: (answers: string[]) => void,
+            ) => {
               const secret = prompts.length === 1 && prompts[0]?.echo !== true && !asked;
               asked ||= prompts.length > 0;
               finish(secret ? [password] : prompts.map(() => ''));
@@ -309,7 +342,10 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
     return current;
   };
 
-  const run = async (command: string, { deadlineMs = options.deadlineMs, maxBytes = DEFAULT_MAX_BYTES, stdin }: RunOptions = {}) => {
+  const run = async (
+    command: string,
+    { deadlineMs = options.deadlineMs, maxBytes = DEFAULT_MAX_BYTES, stdin }: RunOptions = {},
+  ) => {
     const about = { device: options.device, tried: command };
     const began = performance.now();
     const at = new Date().toISOString();
@@ -325,14 +361,30 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
       });
     try {
       const result = await limit(async () => {
-        if (closed) throw deviceError({ ...about, answer: 'the session is closed', advice: 'Nothing was sent. This is an error of the harness.' });
-        if (options.signal?.aborted) throw deviceError({ ...about, answer: 'interrupted', advice: 'Nothing was sent.' });
+        if (closed)
+          throw deviceError({
+            ...about,
+            answer: 'the session is closed',
+            advice: 'Nothing was sent. This is an error of the harness.',
+          });
+        if (options.signal?.aborted)
+          throw deviceError({ ...about, answer: 'interrupted', advice: 'Nothing was sent.' });
         const left = (): number => deadlineMs - (performance.now() - began);
         if (left() <= 0) {
-          throw deviceError({ ...about, answer: `not sent within ${deadlineMs} ms: earlier commands are still running`, advice: 'Nothing was sent.' });
+          throw deviceError({
+            ...about,
+            answer: `not sent within ${deadlineMs} ms: earlier commands are still running`,
+            advice: 'Nothing was sent.',
+          });
         }
         const connection = await session(left());
-        return execute(connection, { ...about, deadlineMs, leftMs: left(), maxBytes, ...(stdin === undefined ? {} : { stdin }) });
+        return execute(connection, {
+          ...about,
+          deadlineMs,
+          leftMs: left(),
+          maxBytes,
+          ...(stdin === undefined ? {} : { stdin }),
+        });
       });
       report(result.stderr ? `${result.stdout}\n${result.stderr}` : result.stdout, result.exitCode);
       return result;
@@ -416,9 +468,16 @@ function execute(connection: Connection, execution: Execution): Promise<ShellRes
     }, leftMs);
     const done = (): void =>
       settle(() => {
-        const text = (parts: readonly Buffer[]): string => escapeDeviceText(new TextDecoder('utf-8').decode(Buffer.concat(parts)));
+        const text = (parts: readonly Buffer[]): string =>
+          escapeDeviceText(new TextDecoder('utf-8').decode(Buffer.concat(parts)));
         const wholeLineBytes = Buffer.concat(stdout).lastIndexOf(10) + 1;
-        resolve({ exitCode: exit?.code ?? null, stdout: text(stdout), stderr: text(stderr), truncated, wholeLineBytes });
+        resolve({
+          exitCode: exit?.code ?? null,
+          stdout: text(stdout),
+          stderr: text(stderr),
+          truncated,
+          wholeLineBytes,
+        });
       });
     const collect =
       (into: Buffer[]) =>
@@ -514,7 +573,10 @@ export async function succeed(shell: Shell, command: string, options: RunOptions
     throw deviceError({
       ...about,
       answer: `exit code ${exitCode ?? 'none (ended by a signal)'}: ${stderr.trim() || stdout.trim() || 'no output'}`,
-      advice: exitCode === 127 ? 'The program is not installed there, or this is another kind of device than the inventory says.' : 'Run it by hand on the device to see why.',
+      advice:
+        exitCode === 127
+          ? 'The program is not installed there, or this is another kind of device than the inventory says.'
+          : 'Run it by hand on the device to see why.',
     });
   }
   return result;

@@ -31,7 +31,8 @@ export interface NcclText {
   readonly failures: readonly string[];
 }
 
-const FAILURE = /Test (NCCL|CUDA) failure|unhandled (system|cuda) error|mpirun noticed|MPI_ABORT|NCCL WARN|exited on signal|ORTE|PRTE|Primary job +terminated/;
+const FAILURE =
+  /Test (NCCL|CUDA) failure|unhandled (system|cuda) error|mpirun noticed|MPI_ABORT|NCCL WARN|exited on signal|ORTE|PRTE|Primary job +terminated/;
 
 /** GB/s of nccl-tests are 10^9 B/s (`src/common.cu`: `deltaSec … / 1.0E9`). */
 const GIGABYTE_BITS = 8e9;
@@ -56,11 +57,13 @@ function rowOf(line: string): NcclRow | undefined {
   const [size, count, type = '', operation = '', root = ''] = words;
   const sizeBytes = number(size);
   const elements = number(count);
-  if (sizeBytes === undefined || elements === undefined || !/^[a-z]\w*$/.test(type) || !/^-?\d{1,6}$/.test(root)) return undefined;
+  if (sizeBytes === undefined || elements === undefined || !/^[a-z]\w*$/.test(type) || !/^-?\d{1,6}$/.test(root))
+    return undefined;
   const outOfPlace = timing(words.slice(5, 9));
   // 13 words: both placements. 17: each with the i_min i_max i_p99 i_cv% columns of `-I 1` is not asked for by Farspan.
   const inPlace = words.length === 13 ? timing(words.slice(9, 13)) : null;
-  if (outOfPlace === undefined || inPlace === undefined || (words.length !== 9 && words.length !== 13)) return undefined;
+  if (outOfPlace === undefined || inPlace === undefined || (words.length !== 9 && words.length !== 13))
+    return undefined;
   return { sizeBytes, count: elements, type, operation, root: Number(root), outOfPlace, inPlace };
 }
 
@@ -127,7 +130,8 @@ export interface NcclJson {
 export function parseNcclJson(text: string): NcclJson {
   const expected = 'nccl-tests -J';
   const whole = parseJson(text, expected);
-  if (!isRecord(whole) || !Array.isArray(whole['results'])) throw new ParseError(`${expected}: an object with results`, text);
+  if (!isRecord(whole) || !Array.isArray(whole['results']))
+    throw new ParseError(`${expected}: an object with results`, text);
   const finite = (value: unknown): number | null => {
     const asNumber = typeof value === 'string' && value !== '' ? number(value) : value;
     return typeof asNumber === 'number' && Number.isFinite(asNumber) ? asNumber : null;
@@ -163,5 +167,5 @@ export function parseNcclJson(text: string): NcclJson {
 }
 
 function printed(value: unknown): string {
-  return escapeDeviceText(typeof value === 'string' ? value : JSON.stringify(value) ?? '').slice(0, 500);
+  return escapeDeviceText(typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).slice(0, 500);
 }

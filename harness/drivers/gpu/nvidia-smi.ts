@@ -92,7 +92,8 @@ export function parseNvidiaSmiXml(text: string): NvidiaSmi {
     if (path.length === 0 && tag.name !== 'nvidia_smi_log') refuse('a root nvidia_smi_log');
     path.push(tag.name);
     content = '';
-    if (path.length === 2 && tag.name === 'gpu') gpus.push({ id: escapeDeviceText(String(tag.attributes['id'] ?? '')), leaves: new Map() });
+    if (path.length === 2 && tag.name === 'gpu')
+      gpus.push({ id: escapeDeviceText(String(tag.attributes['id'] ?? '')), leaves: new Map() });
   });
   parser.on('text', part => {
     content += part;
@@ -127,7 +128,9 @@ function word(value: string | undefined): string | null {
 }
 
 const isAbsent = (value: string): boolean =>
-  /^\[?(N\/A|Not Supported|Unknown Error|Insufficient Permissions|GPU requires reset|Requested functionality has been deprecated)\]?$/i.test(value);
+  /^\[?(N\/A|Not Supported|Unknown Error|Insufficient Permissions|GPU requires reset|Requested functionality has been deprecated)\]?$/i.test(
+    value,
+  );
 
 /** `27 C`, `142.33 W`, `1950 MHz`, `16x`: the number when the unit is as asked. @throws ParseError when it is neither number nor absent */
 function quantity(value: string | undefined, unit: string): number | null {
@@ -153,8 +156,18 @@ function readingOf(id: string, leaves: Leaves): GpuReading {
     temperatureC: quantity(get('temperature/gpu_temp'), 'C'),
     slowdownTemperatureC: quantity(get('temperature/gpu_temp_slow_threshold'), 'C'),
     memoryTemperatureC: quantity(get('temperature/memory_temp'), 'C'),
-    powerW: quantity(get('gpu_power_readings/instant_power_draw', 'gpu_power_readings/power_draw', 'power_readings/power_draw'), 'W'),
-    powerLimitW: quantity(get('gpu_power_readings/current_power_limit', 'power_readings/enforced_power_limit', 'power_readings/power_limit'), 'W'),
+    powerW: quantity(
+      get('gpu_power_readings/instant_power_draw', 'gpu_power_readings/power_draw', 'power_readings/power_draw'),
+      'W',
+    ),
+    powerLimitW: quantity(
+      get(
+        'gpu_power_readings/current_power_limit',
+        'power_readings/enforced_power_limit',
+        'power_readings/power_limit',
+      ),
+      'W',
+    ),
     performanceState: word(get('performance_state')),
     smClockHz: scaled(quantity(get('clocks/sm_clock'), 'MHz'), 1e6),
     memoryClockHz: scaled(quantity(get('clocks/mem_clock'), 'MHz'), 1e6),
@@ -199,15 +212,24 @@ export function parseGpuCsv(text: string): readonly GpuState[] {
   const lines = text.split('\n').filter(line => line.trim() !== '');
   if (lines.length === 0) throw new ParseError(`${expected}: a line per GPU`, text);
   return lines.map(line => {
-    const [index = '', uuid = '', name = '', mask = '', power, temperature, clock, ...rest] = line.split(', ').map(cell => cell.trim());
-    if (clock === undefined || rest.length > 0 || !/^\d{1,4}$/.test(index)) throw new ParseError(`${expected}: seven values`, line);
+    const [index = '', uuid = '', name = '', mask = '', power, temperature, clock, ...rest] = line
+      .split(', ')
+      .map(cell => cell.trim());
+    if (clock === undefined || rest.length > 0 || !/^\d{1,4}$/.test(index))
+      throw new ParseError(`${expected}: seven values`, line);
     const bits = /^0x[0-9a-fA-F]{1,16}$/.test(mask) ? BigInt(mask) : isAbsent(mask) ? null : undefined;
     if (bits === undefined) throw new ParseError(`${expected}: a mask such as 0x0000000000000001`, mask);
     return {
       index: Number(index),
       uuid,
       name,
-      reasons: bits === null ? null : CLOCK_REASONS.filter(({ bit }) => (bits & bit) !== 0n).map(({ name: reason, throttles }) => ({ name: reason, throttles })),
+      reasons:
+        bits === null
+          ? null
+          : CLOCK_REASONS.filter(({ bit }) => (bits & bit) !== 0n).map(({ name: reason, throttles }) => ({
+              name: reason,
+              throttles,
+            })),
       powerW: quantity(power, ''),
       temperatureC: quantity(temperature, ''),
       smClockHz: scaled(quantity(clock, ''), 1e6),

@@ -69,7 +69,10 @@ export async function gone(shell: Shell, pid: number, withinMs: number): Promise
  *
  * @throws DeviceError when it is there even after that
  */
-export async function endProcess(shell: Shell, options: { readonly pid: number; readonly signal: 'INT' | 'TERM'; readonly withinMs: number }): Promise<void> {
+export async function endProcess(
+  shell: Shell,
+  options: { readonly pid: number; readonly signal: 'INT' | 'TERM'; readonly withinMs: number },
+): Promise<void> {
   const { pid, signal, withinMs } = options;
   for (const [name, patienceMs] of [
     [signal, withinMs],

@@ -36,10 +36,13 @@ const count = (value: unknown): bigint | null => {
 export function parseIpLink(text: string): LinkState {
   const expected = 'ip -j -s link show';
   const links = parseJson(text, expected);
-  const link = Array.isArray(links) ? (links as readonly unknown[]).find(entry => isRecord(entry) && typeof entry['ifname'] === 'string') : undefined;
+  const link = Array.isArray(links)
+    ? (links as readonly unknown[]).find(entry => isRecord(entry) && typeof entry['ifname'] === 'string')
+    : undefined;
   if (!isRecord(link)) throw new ParseError(`${expected}: one link`, text);
   const { ifname, flags, operstate, mtu, stats64, stats } = link;
-  if (typeof operstate !== 'string' || !Array.isArray(flags)) throw new ParseError(`${expected}: operstate and flags`, text);
+  if (typeof operstate !== 'string' || !Array.isArray(flags))
+    throw new ParseError(`${expected}: operstate and flags`, text);
   const both = isRecord(stats64) ? stats64 : isRecord(stats) ? stats : {};
   const [rx, tx] = [both['rx'], both['tx']].map(way => (isRecord(way) ? way : {}));
   return {
@@ -65,7 +68,9 @@ export function parseIpLink(text: string): LinkState {
 export function parseTcQdisc(text: string): QdiscState {
   const expected = 'tc -j -s qdisc show';
   const all = parseJson(text, expected);
-  const root = Array.isArray(all) ? (all as readonly unknown[]).find(entry => isRecord(entry) && entry['root'] === true) : undefined;
+  const root = Array.isArray(all)
+    ? (all as readonly unknown[]).find(entry => isRecord(entry) && entry['root'] === true)
+    : undefined;
   if (!isRecord(root) || typeof root['kind'] !== 'string') throw new ParseError(`${expected}: a root qdisc`, text);
   const options = isRecord(root['options']) ? root['options'] : {};
   const kind = escapeDeviceText(root['kind']);
@@ -76,7 +81,8 @@ export function parseTcQdisc(text: string): QdiscState {
     const found = options[name];
     if (found === undefined || kind !== 'netem') return 0;
     const value = isRecord(found) ? found[key] : undefined;
-    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) throw new ParseError(`${expected}: a ${name}`, text);
+    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0)
+      throw new ParseError(`${expected}: a ${name}`, text);
     return value;
   };
   const limit = options['limit'];

@@ -35,7 +35,11 @@ export function parsePythonDict(text: string): ReadonlyMap<string, string> {
 }
 
 /** `show version`: the lines `Name: value`. @throws ParseError when it names no software version */
-export function parseShowVersion(text: string): { readonly software: string; readonly model: string; readonly serial: string } {
+export function parseShowVersion(text: string): {
+  readonly software: string;
+  readonly model: string;
+  readonly serial: string;
+} {
   const expected = 'show version';
   refuseCliError(text, expected);
   const value = (name: string): string => {

@@ -1,5 +1,16 @@
 import { isRecord, ParseError, parseJson } from '../parse-error.ts';
-import { byteRateCell, countCell, nameCell, numberCell, packetRateCell, percentCell, smallCountCell, speedCell, textCell, upCell } from './cell.ts';
+import {
+  byteRateCell,
+  countCell,
+  nameCell,
+  numberCell,
+  packetRateCell,
+  percentCell,
+  smallCountCell,
+  speedCell,
+  textCell,
+  upCell,
+} from './cell.ts';
 import { readTablesWith, refuseCliError } from './table.ts';
 import { escapeDeviceText } from '../device-text.ts';
 
@@ -75,14 +86,15 @@ export interface LinkTraining {
 
 /** `show interfaces link-training status`. @throws ParseError */
 export function parseLinkTraining(text: string): readonly LinkTraining[] {
-  return readTablesWith(text, 'show interfaces link-training status', ['Interface', 'LT Oper', 'LT Admin']).flatMap(({ rows }) =>
-    rows.map(row => ({
-      port: nameCell(row['Interface']),
-      state: textCell(row['LT Oper']),
-      configured: textCell(row['LT Admin']),
-      operUp: upCell(row['Oper']),
-      adminUp: upCell(row['Admin']),
-    })),
+  return readTablesWith(text, 'show interfaces link-training status', ['Interface', 'LT Oper', 'LT Admin']).flatMap(
+    ({ rows }) =>
+      rows.map(row => ({
+        port: nameCell(row['Interface']),
+        state: textCell(row['LT Oper']),
+        configured: textCell(row['LT Admin']),
+        operUp: upCell(row['Oper']),
+        adminUp: upCell(row['Admin']),
+      })),
   );
 }
 
@@ -156,24 +168,25 @@ export interface FecCounters {
 
 /** `show interfaces counters fec-stats`. @throws ParseError */
 export function parseFecCounters(text: string): readonly FecCounters[] {
-  return readTablesWith(text, 'show interfaces counters fec-stats', ['IFACE', 'FEC_CORR', 'FEC_UNCORR']).flatMap(({ rows }) =>
-    rows.map(row => {
-      const predicted = /^(\S+)(?: \((\d+(?:\.\d+)?%)\))?$/.exec(row['FLR(P) (Accuracy)'] ?? '');
-      return {
-        port: nameCell(row['IFACE']),
-        operUp: upCell(row['STATE']),
-        corrected: countCell(row['FEC_CORR']),
-        uncorrected: countCell(row['FEC_UNCORR']),
-        symbolErrors: countCell(row['FEC_SYMBOL_ERR']),
-        preFecBer: numberCell(row['FEC_PRE_BER']),
-        postFecBer: numberCell(row['FEC_POST_BER']),
-        preFecBerMax: numberCell(row['FEC_PRE_BER_MAX']),
-        frameLossObserved: numberCell(row['FLR(O)']),
-        frameLossPredicted: numberCell(predicted?.[1]),
-        predictionAccuracy: percentCell(predicted?.[2]),
-        mostSymbolErrors: numberCell(row['FEC_MAX_T']),
-      };
-    }),
+  return readTablesWith(text, 'show interfaces counters fec-stats', ['IFACE', 'FEC_CORR', 'FEC_UNCORR']).flatMap(
+    ({ rows }) =>
+      rows.map(row => {
+        const predicted = /^(\S+)(?: \((\d+(?:\.\d+)?%)\))?$/.exec(row['FLR(P) (Accuracy)'] ?? '');
+        return {
+          port: nameCell(row['IFACE']),
+          operUp: upCell(row['STATE']),
+          corrected: countCell(row['FEC_CORR']),
+          uncorrected: countCell(row['FEC_UNCORR']),
+          symbolErrors: countCell(row['FEC_SYMBOL_ERR']),
+          preFecBer: numberCell(row['FEC_PRE_BER']),
+          postFecBer: numberCell(row['FEC_POST_BER']),
+          preFecBerMax: numberCell(row['FEC_PRE_BER_MAX']),
+          frameLossObserved: numberCell(row['FLR(O)']),
+          frameLossPredicted: numberCell(predicted?.[1]),
+          predictionAccuracy: percentCell(predicted?.[2]),
+          mostSymbolErrors: numberCell(row['FEC_MAX_T']),
+        };
+      }),
   );
 }
 
@@ -196,7 +209,9 @@ export function parseTrimCounters(text: string): readonly TrimCounters[] {
     trimmedDropped: countCell(row['TRIM_DRP_PKTS']),
   });
   if (!text.trimStart().startsWith('{')) {
-    return readTablesWith(text, expected, ['IFACE', 'TRIM_PKTS']).flatMap(({ rows }) => rows.map(row => of(nameCell(row['IFACE']), row)));
+    return readTablesWith(text, expected, ['IFACE', 'TRIM_PKTS']).flatMap(({ rows }) =>
+      rows.map(row => of(nameCell(row['IFACE']), row)),
+    );
   }
   const ports = parseJson(text, expected);
   if (!isRecord(ports)) throw new ParseError(expected, text);

@@ -40,19 +40,20 @@ export interface PfcHistory {
 /** `show pfc counters --history`. @throws ParseError */
 export function parsePfcHistory(text: string): readonly PfcHistory[] {
   const expected = 'show pfc counters --history';
-  return readTablesWith(text, expected, ['Port', 'Priority', 'RX Pause Transitions', 'Total RX Pause Time US']).flatMap(({ rows }) =>
-    rows.map(row => {
-      const priority = /^PFC([0-7])$/.exec(row['Priority'] ?? '')?.[1];
-      if (priority === undefined) throw new ParseError(`${expected}: a priority PFC0 to PFC7`, row['Priority'] ?? '');
-      return {
-        port: nameCell(row['Port']),
-        priority: Number(priority),
-        transitions: countCell(row['RX Pause Transitions']),
-        totalPauseUs: countCell(row['Total RX Pause Time US']),
-        recentPauseUs: countCell(row['Recent RX Pause Time US']),
-        recentAt: textCell(row['Recent RX Pause Timestamp']),
-      };
-    }),
+  return readTablesWith(text, expected, ['Port', 'Priority', 'RX Pause Transitions', 'Total RX Pause Time US']).flatMap(
+    ({ rows }) =>
+      rows.map(row => {
+        const priority = /^PFC([0-7])$/.exec(row['Priority'] ?? '')?.[1];
+        if (priority === undefined) throw new ParseError(`${expected}: a priority PFC0 to PFC7`, row['Priority'] ?? '');
+        return {
+          port: nameCell(row['Port']),
+          priority: Number(priority),
+          transitions: countCell(row['RX Pause Transitions']),
+          totalPauseUs: countCell(row['Total RX Pause Time US']),
+          recentPauseUs: countCell(row['Recent RX Pause Time US']),
+          recentAt: textCell(row['Recent RX Pause Timestamp']),
+        };
+      }),
   );
 }
 

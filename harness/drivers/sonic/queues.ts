@@ -67,8 +67,11 @@ function fromText(text: string, expected: string): readonly QueueCounters[] {
   return readTables(text, expected).flatMap(table => {
     const namespace = namespaceOf(table);
     const queueColumn = ['TxQ', 'Voq'].find(column => table.columns.includes(column));
-    const metrics = table.columns.flatMap(column => (METRICS[column] === undefined ? [] : [[column, METRICS[column]] as const]));
-    if (queueColumn === undefined || metrics.length === 0) throw new ParseError(`${expected}: a column TxQ or Voq and counters`, table.columns.join('  '));
+    const metrics = table.columns.flatMap(column =>
+      METRICS[column] === undefined ? [] : [[column, METRICS[column]] as const],
+    );
+    if (queueColumn === undefined || metrics.length === 0)
+      throw new ParseError(`${expected}: a column TxQ or Voq and counters`, table.columns.join('  '));
     return table.rows.map(row => ({
       namespace,
       port: row['Port'] ?? '',

@@ -25,7 +25,8 @@ export function parseBgpSummary(text: string): readonly BgpSummaryRow[] {
   const expected = 'show ip bgp summary';
   return readTables(text, expected, BGP_NOTES).flatMap(({ columns, rows }) => {
     const neighbor = ['Neighbhor', 'Neighbor'].find(column => columns.includes(column));
-    if (neighbor === undefined || !columns.includes('State/PfxRcd')) throw new ParseError(`${expected}: columns Neighbhor and State/PfxRcd`, columns.join('  '));
+    if (neighbor === undefined || !columns.includes('State/PfxRcd'))
+      throw new ParseError(`${expected}: columns Neighbhor and State/PfxRcd`, columns.join('  '));
     return rows.map(row => {
       const state = nameCell(row['State/PfxRcd']);
       const prefixes = /^\d{1,15}$/.test(state) ? Number(state) : undefined;
@@ -51,7 +52,11 @@ function refuse(expected: string, what: string, found: string | undefined): neve
 /** `show lldp table`. @throws ParseError */
 export function parseLldpTable(text: string): readonly LldpNeighbor[] {
   return readTablesWith(text, 'show lldp table', ['LocalPort', 'RemoteDevice', 'RemotePortID']).flatMap(({ rows }) =>
-    rows.map(row => ({ port: nameCell(row['LocalPort']), device: row['RemoteDevice'] ?? '', remotePort: row['RemotePortID'] ?? '' })),
+    rows.map(row => ({
+      port: nameCell(row['LocalPort']),
+      device: row['RemoteDevice'] ?? '',
+      remotePort: row['RemotePortID'] ?? '',
+    })),
   );
 }
 
@@ -71,7 +76,8 @@ export function parseEcnConfig(text: string): ReadonlyMap<string, ReadonlyMap<st
       continue;
     }
     const pair = /^(\S+) +(\S+)$/.exec(trimmed);
-    if (!pair || current === undefined) throw new ParseError(`${expected}: "Profile: name", then a setting and its value`, line);
+    if (!pair || current === undefined)
+      throw new ParseError(`${expected}: "Profile: name", then a setting and its value`, line);
     current.set(pair[1] ?? '', pair[2] ?? '');
   }
   if (profiles.size === 0) throw new ParseError(expected, text);

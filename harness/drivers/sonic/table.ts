@@ -78,8 +78,13 @@ export function readTables(text: string, expected: string, notes: readonly RegEx
   for (const ruler of rulers) {
     do {
       ruler.header--;
-    } while (ruler.header > 0 && lines[ruler.header]?.trim() !== '' && lines[ruler.header]?.slice(...(ruler.spans[0] as Span)).trim() === '');
-    if (ruler.header < 0 || lines[ruler.header]?.trim() === '') throw new ParseError(`${expected}: a header above the ruler`, lines[ruler.at] ?? '');
+    } while (
+      ruler.header > 0 &&
+      lines[ruler.header]?.trim() !== '' &&
+      lines[ruler.header]?.slice(...(ruler.spans[0] as Span)).trim() === ''
+    );
+    if (ruler.header < 0 || lines[ruler.header]?.trim() === '')
+      throw new ParseError(`${expected}: a header above the ruler`, lines[ruler.at] ?? '');
   }
   const isNote = (line: string): boolean => [...KNOWN_NOTES, ...notes].some(note => note.test(line));
   const outside = (line: string): string => {
@@ -87,7 +92,10 @@ export function readTables(text: string, expected: string, notes: readonly RegEx
     if (!isNote(trimmed)) throw new ParseError(`${expected}: a row that fits its ruler, or a known note`, line);
     return trimmed;
   };
-  let before = lines.slice(0, rulers[0]?.header).filter(line => line.trim() !== '').map(outside);
+  let before = lines
+    .slice(0, rulers[0]?.header)
+    .filter(line => line.trim() !== '')
+    .map(outside);
   return rulers.map(({ at, spans, header }, i) => {
     const columns = spans.map(([begin, end]) =>
       lines
@@ -113,11 +121,17 @@ export function readTables(text: string, expected: string, notes: readonly RegEx
 }
 
 /** Tables of which each has at least these columns. @throws ParseError */
-export function readTablesWith(text: string, expected: string, columns: readonly string[], notes?: readonly RegExp[]): readonly Table[] {
+export function readTablesWith(
+  text: string,
+  expected: string,
+  columns: readonly string[],
+  notes?: readonly RegExp[],
+): readonly Table[] {
   const tables = readTables(text, expected, notes);
   for (const table of tables) {
     const missing = columns.filter(column => !table.columns.includes(column));
-    if (missing.length > 0) throw new ParseError(`${expected}: a column ${missing.join(', ')}`, table.columns.join('  '));
+    if (missing.length > 0)
+      throw new ParseError(`${expected}: a column ${missing.join(', ')}`, table.columns.join('  '));
   }
   return tables;
 }

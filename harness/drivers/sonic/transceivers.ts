@@ -26,8 +26,13 @@ export function parseTransceivers(text: string): readonly Transceiver[] {
     const indent = indentOf(line.replaceAll('\t', '        '));
     if (indent === 0) {
       const head = /^(\S+): *(?:SFP EEPROM (detected|Not detected)|(.*))$/.exec(line.trimEnd());
-      if (!head || (head[3] ?? '') !== '') throw new ParseError(`${expected}: a port and whether its EEPROM was detected`, line);
-      found.push({ port: head[1] ?? '', ...(head[2] === undefined ? {} : { detected: head[2] === 'detected' }), values: new Map() });
+      if (!head || (head[3] ?? '') !== '')
+        throw new ParseError(`${expected}: a port and whether its EEPROM was detected`, line);
+      found.push({
+        port: head[1] ?? '',
+        ...(head[2] === undefined ? {} : { detected: head[2] === 'detected' }),
+        values: new Map(),
+      });
       section = undefined;
       last = undefined;
       continue;
@@ -58,7 +63,10 @@ export function parseTransceivers(text: string): readonly Transceiver[] {
 }
 
 /** A number and its unit in a transceiver's value: `-3.8595dBm`, `30.9258C`, `3.2824Volts`, `193100GHz`. Null when it has none. */
-export function transceiverNumber(value: string | undefined, unit: 'dBm' | 'mA' | 'C' | 'Volts' | 'GHz' | 'mW'): number | null {
+export function transceiverNumber(
+  value: string | undefined,
+  unit: 'dBm' | 'mA' | 'C' | 'Volts' | 'GHz' | 'mW',
+): number | null {
   const match = /^(-?\d{1,12}(?:\.\d{1,12})?)([A-Za-z]+)$/.exec(value ?? '');
   return match && match[2] === unit ? Number(match[1]) : null;
 }
@@ -87,22 +95,25 @@ export function parseTransceiverPm(text: string): readonly PerformanceMonitor[] 
     return cell === 'True';
   };
   let port = '';
-  return readTables(text, expected, [/^\S+:$/, /^\S+: Transceiver performance monitoring not applicable$/]).flatMap(table => {
-    port = /^(\S+):$/.exec(table.before.at(-1) ?? '')?.[1] ?? port;
-    if (!table.columns.includes('Parameter')) throw new ParseError(`${expected}: a column Parameter`, table.columns.join('  '));
-    return table.rows.map(row => ({
-      port,
-      parameter: nameCell(row['Parameter']),
-      unit: textCell(row['Unit']),
-      min: numberCell(row['Min']),
-      avg: numberCell(row['Avg']),
-      max: numberCell(row['Max']),
-      highAlarm: numberCell(row['Threshold High Alarm']),
-      highWarning: numberCell(row['Threshold High Warning']),
-      crossingHigh: crossed(row['Threshold Crossing Alert-High']),
-      lowAlarm: numberCell(row['Threshold Low Alarm']),
-      lowWarning: numberCell(row['Threshold Low Warning']),
-      crossingLow: crossed(row['Threshold Crossing Alert-Low']),
-    }));
-  });
+  return readTables(text, expected, [/^\S+:$/, /^\S+: Transceiver performance monitoring not applicable$/]).flatMap(
+    table => {
+      port = /^(\S+):$/.exec(table.before.at(-1) ?? '')?.[1] ?? port;
+      if (!table.columns.includes('Parameter'))
+        throw new ParseError(`${expected}: a column Parameter`, table.columns.join('  '));
+      return table.rows.map(row => ({
+        port,
+        parameter: nameCell(row['Parameter']),
+        unit: textCell(row['Unit']),
+        min: numberCell(row['Min']),
+        avg: numberCell(row['Avg']),
+        max: numberCell(row['Max']),
+        highAlarm: numberCell(row['Threshold High Alarm']),
+        highWarning: numberCell(row['Threshold High Warning']),
+        crossingHigh: crossed(row['Threshold Crossing Alert-High']),
+        lowAlarm: numberCell(row['Threshold Low Alarm']),
+        lowWarning: numberCell(row['Threshold Low Warning']),
+        crossingLow: crossed(row['Threshold Crossing Alert-Low']),
+      }));
+    },
+  );
 }

@@ -41,7 +41,9 @@ export function parseWatermarks(text: string): readonly Watermark[] {
     return {
       namespace: '',
       of: escapeDeviceText(of),
-      bytes: Object.fromEntries(Object.entries(cells).map(([column, value]) => [escapeDeviceText(column), countCell(String(value))])),
+      bytes: Object.fromEntries(
+        Object.entries(cells).map(([column, value]) => [escapeDeviceText(column), countCell(String(value))]),
+      ),
     };
   });
 }

@@ -9,7 +9,11 @@ import * as pfc from '../../../harness/drivers/sonic/pfc.ts';
 import { parseClearReply, parseQueueCounters } from '../../../harness/drivers/sonic/queues.ts';
 import { parseBgpSummary, parseEcnConfig, parseLldpTable } from '../../../harness/drivers/sonic/routing.ts';
 import { readTables } from '../../../harness/drivers/sonic/table.ts';
-import { parseTransceiverPm, parseTransceivers, transceiverNumber } from '../../../harness/drivers/sonic/transceivers.ts';
+import {
+  parseTransceiverPm,
+  parseTransceivers,
+  transceiverNumber,
+} from '../../../harness/drivers/sonic/transceivers.ts';
 import { parseWatermarks } from '../../../harness/drivers/sonic/watermarks.ts';
 
 const FOLDER = path.resolve(import.meta.dirname, '../../../../shared/recordings/sonic');
@@ -27,7 +31,12 @@ function naive(text: string): { header: string[]; cells: string[] }[] {
   for (const [i, line] of lines.entries()) {
     const cells = line.trim().split(/ {2,}/);
     if (/^-+$/.test(cells[0] ?? '')) header = (lines[i - 1] ?? '').trim().split(/ {2,}/);
-    else if (header.length > 0 && cells.length === header.length && !/^-+$/.test((lines[i + 1] ?? '').trim().split(' ')[0] || 'x')) rows.push({ header, cells });
+    else if (
+      header.length > 0 &&
+      cells.length === header.length &&
+      !/^-+$/.test((lines[i + 1] ?? '').trim().split(' ')[0] || 'x')
+    )
+      rows.push({ header, cells });
   }
   return rows;
 }
@@ -47,7 +56,8 @@ function value(cell: string): unknown {
 
 /** One parsed row as header to value, to be compared with the naive row. */
 type Rows = readonly Readonly<Record<string, unknown>>[];
-const up = (state: boolean | null, words: readonly [string, string]): string | null => (state === null ? null : state ? words[0] : words[1]);
+const up = (state: boolean | null, words: readonly [string, string]): string | null =>
+  state === null ? null : state ? words[0] : words[1];
 const big = (number: number | null): unknown => (number === null ? null : BigInt(number));
 
 const counters = (text: string): Rows =>
@@ -113,7 +123,10 @@ const training = (text: string): Rows =>
 const pfcCounters = (text: string): Rows => {
   const all = [...pfc.parsePfcCounters(text)];
   const rows = (way: 'rx' | 'tx', head: string) =>
-    all.map(([port, ways]) => ({ [head]: port, ...Object.fromEntries(ways[way].map((count, i) => [`PFC${i}`, count])) }));
+    all.map(([port, ways]) => ({
+      [head]: port,
+      ...Object.fromEntries(ways[way].map((count, i) => [`PFC${i}`, count])),
+    }));
   return [...rows('rx', 'Port Rx'), ...rows('tx', 'Port Tx')];
 };
 const history = (text: string): Rows =>
@@ -161,7 +174,8 @@ const queues = (text: string): Rows =>
     'EcnMarked/bytes': counts.ecnMarkedBytes,
     'Credit-WD-Del/pkts': counts.creditWatchdogDeletedPackets,
   }));
-const watermarks = (text: string): Rows => parseWatermarks(text).map(({ of, bytes }) => ({ Port: of, Pool: of, ...bytes }));
+const watermarks = (text: string): Rows =>
+  parseWatermarks(text).map(({ of, bytes }) => ({ Port: of, Pool: of, ...bytes }));
 const bgp = (text: string): Rows =>
   parseBgpSummary(text).map(row => ({
     Neighbhor: row.address,
@@ -313,7 +327,13 @@ t.test('figures typed from the recordings by hand come out', { skip }, async t =
   t.equal(all[3]?.trimmed, null, 'N/A is missing, not zero');
 
   const loss = interfaces.parseFecCounters(read('port/intf_fec_counters.txt'));
-  t.match(loss[0], { corrected: 130_402n, frameLossObserved: 4.21e-10, frameLossPredicted: 7.81e-10, predictionAccuracy: 0.89, mostSymbolErrors: -1 });
+  t.match(loss[0], {
+    corrected: 130_402n,
+    frameLossObserved: 4.21e-10,
+    frameLossPredicted: 7.81e-10,
+    predictionAccuracy: 0.89,
+    mostSymbolErrors: -1,
+  });
   t.match(loss[1], { frameLossObserved: 0, frameLossPredicted: 0, mostSymbolErrors: 0 });
   t.equal(loss[3]?.mostSymbolErrors, null);
   t.equal(interfaces.parseFecCounters(read('port/intf_fec_counters_nonzero.txt'))[2]?.mostSymbolErrors, 3);
@@ -330,10 +350,28 @@ t.test('figures typed from the recordings by hand come out', { skip }, async t =
   t.equal(frames.get('Ethernet8')?.tx[0], 1810n);
   t.equal(frames.get('Ethernet0')?.rx[7], 207n);
   const config = pfc.parsePfcwdConfig(read('pfcwd/pfcwd_show_start_history_output_masic.txt'));
-  t.strictSame([...config.pollingMs], [['asic0', 199], ['asic1', 199]]);
-  t.strictSame([...config.bigRedSwitch], [['asic0', 'enable'], ['asic1', 'enable']]);
+  t.strictSame(
+    [...config.pollingMs],
+    [
+      ['asic0', 199],
+      ['asic1', 199],
+    ],
+  );
+  t.strictSame(
+    [...config.bigRedSwitch],
+    [
+      ['asic0', 'enable'],
+      ['asic1', 'enable'],
+    ],
+  );
   t.strictSame([...pfc.parsePfcwdConfig(read('pfcwd/pfcwd_show_config_output.txt')).pollingMs], [['', 600]]);
-  t.match(pfc.parsePfcwdStats(read('pfcwd/show_pfcwd_stats_with_queues.txt'))[3], { port: 'Ethernet-BP260', queue: 10, status: null, txOk: 6526n, rxLastDropped: 69n });
+  t.match(pfc.parsePfcwdStats(read('pfcwd/show_pfcwd_stats_with_queues.txt'))[3], {
+    port: 'Ethernet-BP260',
+    queue: 10,
+    status: null,
+    txOk: 6526n,
+    rxLastDropped: 69n,
+  });
 
   const pools = parseWatermarks(read('wm/show_buffer_pool_pwm_output_all_masic.txt'));
   t.strictSame(pools, [
@@ -341,23 +379,41 @@ t.test('figures typed from the recordings by hand come out', { skip }, async t =
     { namespace: 'asic1', of: 'ingress_lossless_pool', bytes: { Bytes: null } },
   ]);
   const groups = parseWatermarks(read('wm/show_pg_persistent_wm_hdrm_output_all_masic.txt'));
-  t.strictSame(groups.map(({ namespace }) => namespace), ['asic0', 'asic0', 'asic0', 'asic0', 'asic1', 'asic1']);
+  t.strictSame(
+    groups.map(({ namespace }) => namespace),
+    ['asic0', 'asic0', 'asic0', 'asic0', 'asic1', 'asic1'],
+  );
   t.equal(groups[4]?.bytes['PG15'], 507n);
 
-  for (const [file, count] of [['ecn/ecn_show_config_output.txt', 13], ['ecn/ecn_show_config_output_multi.txt', 17], ['ecn/ecn_show_config_output_specific_namespace.txt', 10]] as const) {
+  for (const [file, count] of [
+    ['ecn/ecn_show_config_output.txt', 13],
+    ['ecn/ecn_show_config_output_multi.txt', 17],
+    ['ecn/ecn_show_config_output_specific_namespace.txt', 10],
+  ] as const) {
     covered.add(file);
     const profiles = parseEcnConfig(read(file));
-    t.equal([...profiles.values()].reduce((sum, settings) => sum + settings.size, 0), count, file);
+    t.equal(
+      [...profiles.values()].reduce((sum, settings) => sum + settings.size, 0),
+      count,
+      file,
+    );
     t.equal(profiles.get('AZURE_LOSSLESS')?.get('red_max_threshold'), '2097152');
     t.equal(profiles.get('AZURE_LOSSLESS')?.get('ecn'), 'ecn_all');
     t.equal(profiles.get('AZURE_LOSSLESS')?.get('green_drop_probability'), '5');
   }
-  t.equal(parseEcnConfig(read('ecn/ecn_show_config_output_multi.txt')).get('AZURE_LOSSY')?.get('red_min_threshold'), '4095');
+  t.equal(
+    parseEcnConfig(read('ecn/ecn_show_config_output_multi.txt')).get('AZURE_LOSSY')?.get('red_min_threshold'),
+    '4095',
+  );
 
   const peers = parseBgpSummary(read('bgp/show_bgp_summary_v4.txt'));
   t.match(peers[0], { address: '10.0.0.1', asn: 65200, state: 'Established', prefixes: 6402, name: 'ARISTA01T2' });
   t.match(peers[23], { address: '10.0.0.63', asn: 64016, state: 'Active', prefixes: undefined, upDown: 'never' });
-  t.equal(parseBgpSummary(read('bgp/show_error_no_v4_neighbor_multi_asic.txt')).length, 0, 'no neighbours is an answer, not an error');
+  t.equal(
+    parseBgpSummary(read('bgp/show_error_no_v4_neighbor_multi_asic.txt')).length,
+    0,
+    'no neighbours is an answer, not an error',
+  );
 });
 
 t.test('recorded transceivers read as a person reads them', { skip }, async t => {
@@ -366,11 +422,22 @@ t.test('recorded transceivers read as a person reads them', { skip }, async t =>
     return parseTransceivers(read(`transceiver/${file}`));
   };
   const all = of('test_sfp_eeprom_all_output.txt');
-  t.strictSame(all.map(({ port, detected }) => [port, detected]), [['Ethernet0', true], ['Ethernet4', false], ['Ethernet64', true]]);
+  t.strictSame(
+    all.map(({ port, detected }) => [port, detected]),
+    [
+      ['Ethernet0', true],
+      ['Ethernet4', false],
+      ['Ethernet64', true],
+    ],
+  );
   t.equal(all[0]?.values.get('Vendor SN'), 'MT1706FT02064');
   t.equal(all[0]?.values.get('Specification compliance/10/40G Ethernet Compliance Code'), '40G Active Cable (XLPPI)');
   t.equal(all[0]?.values.get('Vendor Date Code(YYYY-MM-DD Lot)'), '2017-01-13');
-  t.equal(all[2]?.values.get('Application Advertisement')?.split('\n').length, 3, 'a wrapped value is one value of three lines');
+  t.equal(
+    all[2]?.values.get('Application Advertisement')?.split('\n').length,
+    3,
+    'a wrapped value is one value of three lines',
+  );
   t.equal(all[2]?.values.get('E2 Server Firmware'), 'A.B.C.D');
 
   const dom = of('test_sfp_eeprom_with_dom_output.txt')[0]?.values;
@@ -384,8 +451,14 @@ t.test('recorded transceivers read as a person reads them', { skip }, async t =>
   t.equal(transceiverNumber(zr?.get('ChannelThresholdValues/TxBiasLowAlarm'), 'mA'), 4.496);
   t.equal(of('test_qsfp_dd_eeprom_output.txt')[0]?.values.get('CMIS Rev'), '5.0');
   t.equal(of('test_qsfp_dd_eeprom_output.txt')[0]?.values.get('Media Interface Technology'), '1550 nm DFB');
-  t.equal(of('test_qsfp_dd_eeprom_output.txt')[0]?.values.get('Active application selected code assigned to host lane 8'), '1');
-  t.match(of('test_qsfp_dd_eeprom_adv_app_output.txt')[0]?.values.get('Application Advertisement'), /^400G CR8.*\n200GBASE-CR4/);
+  t.equal(
+    of('test_qsfp_dd_eeprom_output.txt')[0]?.values.get('Active application selected code assigned to host lane 8'),
+    '1',
+  );
+  t.match(
+    of('test_qsfp_dd_eeprom_adv_app_output.txt')[0]?.values.get('Application Advertisement'),
+    /^400G CR8.*\n200GBASE-CR4/,
+  );
   t.equal(of('test_qsfp_dd_eeprom_adv_app_output.txt')[0]?.values.size, 15);
   t.equal(of('test_qsfp_dd_eeprom_adv_app_output.txt')[0]?.port, 'Ethernet40');
   const els = of('test_els_dom_output.txt')[0];
@@ -400,15 +473,28 @@ t.test('recorded transceivers read as a person reads them', { skip }, async t =>
   t.equal(flags?.values.get('Disabled TX channels'), '0');
 
   for (const file of readdirSync(path.join(FOLDER, 'transceiver')).filter(name => !name.includes('_pm_'))) {
-    const pairs = read(`transceiver/${file}`).split('\n').filter(line => /^ .*: +\S/.test(line)).length;
-    t.equal(of(file).reduce((sum, { values }) => sum + values.size, 0), pairs, `${file}: every "name: value" line is one value`);
+    const pairs = read(`transceiver/${file}`)
+      .split('\n')
+      .filter(line => /^ .*: +\S/.test(line)).length;
+    t.equal(
+      of(file).reduce((sum, { values }) => sum + values.size, 0),
+      pairs,
+      `${file}: every "name: value" line is one value`,
+    );
   }
 
   covered.add('transceiver/test_qsfp_dd_pm_output.txt');
   const text = read('transceiver/test_qsfp_dd_pm_output.txt');
   const rows = parseTransceiverPm(text);
   t.equal(rows.length, 14);
-  t.match(rows[0], { port: 'Ethernet44', parameter: 'Tx Power', unit: 'dBm', min: -8.22, lowWarning: -16.003, crossingLow: false });
+  t.match(rows[0], {
+    port: 'Ethernet44',
+    parameter: 'Tx Power',
+    unit: 'dBm',
+    min: -8.22,
+    lowWarning: -16.003,
+    crossingLow: false,
+  });
   t.match(rows[11], { parameter: 'Pre-FEC BER', unit: null, max: 5.76e-4, highAlarm: 0.0125 });
   t.match(rows[10], { parameter: 'SOP ROC', highAlarm: null, crossingHigh: null });
   for (const [i, line] of text.split('\n').slice(5, 19).entries()) {
@@ -426,20 +512,32 @@ t.test('recorded error messages are errors, and clear messages are no tables', {
   t.throws(() => parseQueueCounters(read('queue/trim_counters_clear_msg.txt')), ParseError);
   t.throws(() => parseWatermarks(read('wm/clear_hdrm_pool_wm_output_all_masic.txt')), ParseError);
   t.strictSame(parseClearReply(read('queue/trim_counters_clear_msg.txt')), ['Ethernet0', 'Ethernet4', 'Ethernet8']);
-  t.strictSame(parseClearReply(read('wm/clear_hdrm_pool_wm_output_all_masic.txt')), ['asic0 USER PG_HEADROOM', 'asic1 USER PG_HEADROOM']);
+  t.strictSame(parseClearReply(read('wm/clear_hdrm_pool_wm_output_all_masic.txt')), [
+    'asic0 USER PG_HEADROOM',
+    'asic1 USER PG_HEADROOM',
+  ]);
   t.throws(() => parseClearReply(read('pfc/show_pfc_counters_output.txt')), ParseError);
 });
 
 t.test('no recorded SONiC file is left out', { skip }, async t => {
-  const all = readdirSync(FOLDER).flatMap(folder => readdirSync(path.join(FOLDER, folder)).map(file => `${folder}/${file}`));
-  t.strictSame(all.filter(file => !covered.has(file)), []);
+  const all = readdirSync(FOLDER).flatMap(folder =>
+    readdirSync(path.join(FOLDER, folder)).map(file => `${folder}/${file}`),
+  );
+  t.strictSame(
+    all.filter(file => !covered.has(file)),
+    [],
+  );
   t.equal(all.length, 114, 'find -type f | wc -l');
 });
 
 t.test('tables that do not hold together are refused, naming the line', async t => {
   const table = 'Port  UC0\n----  ---\nEth0    1\n';
   t.equal(readTables(table, 'x')[0]?.rows.length, 1);
-  t.throws(() => readTables(`${table}Eth1  1234567\n`, 'x'), { message: /Eth1 {2}1234567/ }, 'a cell wider than its column');
+  t.throws(
+    () => readTables(`${table}Eth1  1234567\n`, 'x'),
+    { message: /Eth1 {2}1234567/ },
+    'a cell wider than its column',
+  );
   t.throws(() => readTables(`${table}something else\n`, 'x'), ParseError);
   t.throws(() => readTables('Port  UC0\nEth0    1\n', 'x'), ParseError, 'no ruler');
   t.throws(() => readTables('', 'x'), ParseError);
@@ -462,10 +560,21 @@ Total entries displayed:  2
     { port: 'Ethernet0', device: 'leaf-2', remotePort: 'Ethernet4' },
     { port: 'Ethernet112', device: 'ARISTA01T1', remotePort: 'Ethernet1' },
   ]);
-  t.strictSame([...parsePythonDict(`{'Ethernet0': 'oid:0x1', "a'b": 'c"d'}`)], [['Ethernet0', 'oid:0x1'], ["a'b", 'c"d']]);
+  t.strictSame(
+    [...parsePythonDict(`{'Ethernet0': 'oid:0x1', "a'b": 'c"d'}`)],
+    [
+      ['Ethernet0', 'oid:0x1'],
+      ["a'b", 'c"d'],
+    ],
+  );
   t.strictSame([...parsePythonDict('{}\n')], []);
-  for (const bad of ["{'a': 1}", "{'a' 'b'}", "{'a': 'b'", "{'a': 'b',, }", '[]', "{'a': 'b' 'c': 'd'}"]) t.throws(() => parsePythonDict(bad), ParseError, bad);
-  t.strictSame(parseShowVersion('\nSONiC Software Version: SONiC.202405.1\nHwSKU: ACS-1\nSerial Number: X1\n'), { software: '202405.1', model: 'ACS-1', serial: 'X1' });
+  for (const bad of ["{'a': 1}", "{'a' 'b'}", "{'a': 'b'", "{'a': 'b',, }", '[]', "{'a': 'b' 'c': 'd'}"])
+    t.throws(() => parsePythonDict(bad), ParseError, bad);
+  t.strictSame(parseShowVersion('\nSONiC Software Version: SONiC.202405.1\nHwSKU: ACS-1\nSerial Number: X1\n'), {
+    software: '202405.1',
+    model: 'ACS-1',
+    serial: 'X1',
+  });
   t.throws(() => parseShowVersion('Serial Number: 1'), ParseError);
 });
 
@@ -501,15 +610,58 @@ function holdsNaN(value: unknown): boolean {
 }
 
 t.test('no text makes a parser throw anything but a ParseError, or give NaN', async t => {
-  const words = ['Port', 'Port Rx', 'PFC0', 'UC3', 'TxQ', 'IFACE', 'STATE', 'N/A', '1,200', '1,2', '-', '--', '----', '     ', '\n', '  ', ':', "{'a': 'b'}", '{"a":', '[{"Port":"x",', '1e999', '99999999999999999999', '200.00 MB/s', '3/4', 'Ethernet0', 'Profile: x', '\u001b[31m', '\u202e', '\ufffd', 'x'.repeat(40), 'Usage: ', '\t', '....'];
-  const recorded = skip ? [] : readdirSync(FOLDER).flatMap(folder => readdirSync(path.join(FOLDER, folder)).map(file => read(`${folder}/${file}`).slice(0, 3000)));
+  const words = [
+    'Port',
+    'Port Rx',
+    'PFC0',
+    'UC3',
+    'TxQ',
+    'IFACE',
+    'STATE',
+    'N/A',
+    '1,200',
+    '1,2',
+    '-',
+    '--',
+    '----',
+    '     ',
+    '\n',
+    '  ',
+    ':',
+    "{'a': 'b'}",
+    '{"a":',
+    '[{"Port":"x",',
+    '1e999',
+    '99999999999999999999',
+    '200.00 MB/s',
+    '3/4',
+    'Ethernet0',
+    'Profile: x',
+    '\u001b[31m',
+    '\u202e',
+    '\ufffd',
+    'x'.repeat(40),
+    'Usage: ',
+    '\t',
+    '....',
+  ];
+  const recorded = skip
+    ? []
+    : readdirSync(FOLDER).flatMap(folder =>
+        readdirSync(path.join(FOLDER, folder)).map(file => read(`${folder}/${file}`).slice(0, 3000)),
+      );
   const soup = fc.array(fc.constantFrom(...words), { maxLength: 40 }).map(parts => parts.join(''));
   const mutated =
     recorded.length === 0
       ? soup
       : fc
-          .tuple(fc.constantFrom(...recorded), fc.array(fc.tuple(fc.nat(3000), fc.nat(6), fc.constantFrom(...words)), { maxLength: 5 }))
-          .map(([text, edits]) => edits.reduce((now, [at, cut, word]) => now.slice(0, at) + word + now.slice(at + cut), text));
+          .tuple(
+            fc.constantFrom(...recorded),
+            fc.array(fc.tuple(fc.nat(3000), fc.nat(6), fc.constantFrom(...words)), { maxLength: 5 }),
+          )
+          .map(([text, edits]) =>
+            edits.reduce((now, [at, cut, word]) => now.slice(0, at) + word + now.slice(at + cut), text),
+          );
   for (const [name, parser] of Object.entries(PARSERS)) {
     fc.assert(
       fc.property(fc.oneof(soup, mutated, fc.string({ unit: 'binary', maxLength: 200 })), text => {
@@ -533,7 +685,11 @@ t.test('parsers take linear time: four times the text costs about four times as 
     ['one long line', n => 'x'.repeat(n * 10), parseWatermarks],
     ['one long line of dashes', n => '- '.repeat(n * 5), parsePfcCounters],
     ['blanks', n => `Port  UC0\n----  ---\n${' '.repeat(n * 10)}x`, parseWatermarks],
-    ['colons', n => `Ethernet0: SFP EEPROM detected\n${`        a${' '.repeat(50)}b: c\n`.repeat(n / 8)}`, parseTransceivers],
+    [
+      'colons',
+      n => `Ethernet0: SFP EEPROM detected\n${`        a${' '.repeat(50)}b: c\n`.repeat(n / 8)}`,
+      parseTransceivers,
+    ],
     ['a long dict', n => `{${"'a': 'b', ".repeat(n)}}`, parsePythonDict],
     ['an unclosed dict', n => `{'${'a'.repeat(n * 10)}`, parsePythonDict],
     ['digits', n => `Port  UC0\n----  ---\nEth0  ${'1'.repeat(n * 10)}`, parseWatermarks],
@@ -558,7 +714,10 @@ t.test('parsers take linear time: four times the text costs about four times as 
     cost(() => parser(small));
     const [one, four] = [cost(() => parser(small)), cost(() => parser(large))];
     // Quadratic would be 16; 5 ms of floor keeps small denominators from deciding.
-    t.ok(four / Math.max(one, 5000) < 10, `${name}: ${one} us for ${small.length}, ${four} us for ${large.length} characters`);
+    t.ok(
+      four / Math.max(one, 5000) < 10,
+      `${name}: ${one} us for ${small.length}, ${four} us for ${large.length} characters`,
+    );
   }
 });
 

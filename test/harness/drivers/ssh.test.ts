@@ -5,23 +5,42 @@ import ssh2 from 'ssh2';
 import t, { type Test } from 'tap';
 import { DeviceError } from '../../../harness/binding/device-error.ts';
 import { escapeDeviceText, excerpt } from '../../../harness/drivers/device-text.ts';
-import { connectSsh, fetchHostKey, maybeApplied, output, type Shell, type SshOptions } from '../../../harness/drivers/ssh.ts';
+import {
+  connectSsh,
+  fetchHostKey,
+  maybeApplied,
+  output,
+  type Shell,
+  type SshOptions,
+} from '../../../harness/drivers/ssh.ts';
 import type { Step } from '../../../harness/model/record.ts';
 
 const KEYS = ssh2.utils.generateKeyPairSync('ed25519');
 const OTHER = ssh2.utils.generateKeyPairSync('ed25519');
 const fingerprintOf = (publicKey: string): string =>
-  `SHA256:${createHash('sha256').update(Buffer.from(publicKey.split(' ')[1] ?? '', 'base64')).digest('base64').replaceAll('=', '')}`;
+  `SHA256:${createHash('sha256')
+    .update(Buffer.from(publicKey.split(' ')[1] ?? '', 'base64'))
+    .digest('base64')
+    .replaceAll('=', '')}`;
 
 const listen = (server: net.Server | ssh2.Server): Promise<number> =>
   new Promise(resolve => {
     server.listen(0, '127.0.0.1', () => resolve((server.address() as net.AddressInfo).port));
   });
 
-type Handler = (command: string, channel: ssh2.ServerChannel, connection: ssh2.Connection, socketEnd: () => void) => void;
+type Handler = (
+  command: string,
+  channel: ssh2.ServerChannel,
+  connection: ssh2.Connection,
+  socketEnd: () => void,
+) => void;
 
 /** A device: password `secret` for `admin`; what each command does is up to the test. */
-async function device(t: Test, handler: Handler, options: { readonly silentAuth?: boolean; readonly neverOpens?: boolean } = {}) {
+async function device(
+  t: Test,
+  handler: Handler,
+  options: { readonly silentAuth?: boolean; readonly neverOpens?: boolean } = {},
+) {
   const attempts: string[] = [];
   const live = new Set<ssh2.Connection>();
   const server = new ssh2.Server({ hostKeys: [KEYS.private] }, connection => {
@@ -30,12 +49,15 @@ async function device(t: Test, handler: Handler, options: { readonly silentAuth?
     connection.on('authentication', context => {
       attempts.push(context.method);
       if (options.silentAuth) return;
-      if (context.method === 'password' && context.username === 'admin' && context.password === 'secret') context.accept();
+      if (context.method === 'password' && context.username === 'admin' && context.password === 'secret')
+        context.accept();
       else context.reject(['password']);
     });
     connection.on('session', accept => {
       if (options.neverOpens) return;
-      accept().on('exec', (acceptExec, _reject, { command }) => handler(command, acceptExec(), connection, () => connection.end()));
+      accept().on('exec', (acceptExec, _reject, { command }) =>
+        handler(command, acceptExec(), connection, () => connection.end()),
+      );
     });
   });
   const port = await listen(server);
@@ -46,7 +68,14 @@ async function device(t: Test, handler: Handler, options: { readonly silentAuth?
   return { port, attempts, live };
 }
 
-const SETTINGS = { device: 'leaf-1', host: '127.0.0.1', user: 'admin', password: 'secret', hostKey: fingerprintOf(KEYS.public), deadlineMs: 3000 };
+const SETTINGS = {
+  device: 'leaf-1',
+  host: '127.0.0.1',
+  user: 'admin',
+  password: 'secret',
+  hostKey: fingerprintOf(KEYS.public),
+  deadlineMs: 3000,
+};
 const connect = async (t: Test, port: number, more: Partial<SshOptions> = {}): Promise<Shell> => {
   const shell = await connectSsh({ ...SETTINGS, port, ...more });
   t.teardown(() => shell.close());
@@ -71,12 +100,23 @@ t.test('a command gives its output, error output and exit code, and a step for t
     channel.end();
   });
   const shell = await connect(t, port, { step: step => void steps.push(step) });
-  t.match(await shell.run('show version'), { exitCode: 3, stdout: 'ran show version\n', stderr: 'careful\n', truncated: false });
-  t.match(steps, [{ device: 'leaf-1', protocol: 'ssh', tried: 'show version', exitCode: 3, answer: /ran show version/ }]);
+  t.match(await shell.run('show version'), {
+    exitCode: 3,
+    stdout: 'ran show version\n',
+    stderr: 'careful\n',
+    truncated: false,
+  });
+  t.match(steps, [
+    { device: 'leaf-1', protocol: 'ssh', tried: 'show version', exitCode: 3, answer: /ran show version/ },
+  ]);
   const error = await failure(output(shell, 'show version'));
   t.match(error.message, /leaf-1: show version failed: exit code 3: careful/);
   t.notOk(maybeApplied(error), 'an exit code is a known fate');
-  t.equal((await Promise.all(Array.from({ length: 30 }, (_, i) => shell.run(`c${i}`)))).length, 30, '30 commands at the same time');
+  t.equal(
+    (await Promise.all(Array.from({ length: 30 }, (_, i) => shell.run(`c${i}`)))).length,
+    30,
+    '30 commands at the same time',
+  );
 });
 
 t.test('an unknown or changed host key is refused before any credential is sent', async t => {
@@ -146,38 +186,41 @@ t.test('a device that stalls is given up at its deadline, naming the stage', asy
   t.match(aborted.answer, /interrupted/);
 });
 
-t.test('a command that stalls, or loses its session, says that it may have been applied and is not sent twice', async t => {
-  const seen: string[] = [];
-  const { port } = await device(t, (command, channel, _connection, hangUp) => {
-    seen.push(command);
-    if (command === 'half') channel.write('some');
-    if (command === 'no exit') channel.end();
-    if (command === 'die') hangUp();
-    if (command === 'closes') channel.close();
-    if (command === 'fine') {
-      channel.exit(0);
-      channel.end();
+t.test(
+  'a command that stalls, or loses its session, says that it may have been applied and is not sent twice',
+  async t => {
+    const seen: string[] = [];
+    const { port } = await device(t, (command, channel, _connection, hangUp) => {
+      seen.push(command);
+      if (command === 'half') channel.write('some');
+      if (command === 'no exit') channel.end();
+      if (command === 'die') hangUp();
+      if (command === 'closes') channel.close();
+      if (command === 'fine') {
+        channel.exit(0);
+        channel.end();
+      }
+    });
+    const shell = await connect(t, port);
+    for (const [command, answer] of [
+      ['silence', /within 200 ms, waiting for: output/],
+      ['half', /waiting for: output \(4 bytes came so far\)/],
+      ['no exit', /waiting for: exit status/],
+      ['closes', /connection was lost/],
+      ['die', /connection was lost/],
+    ] as const) {
+      const error = await failure(shell.run(command, { deadlineMs: 200 }));
+      t.match(error.answer, answer, command);
+      t.match(error.advice, /may have been applied/, command);
+      t.ok(maybeApplied(error), command);
     }
-  });
-  const shell = await connect(t, port);
-  for (const [command, answer] of [
-    ['silence', /within 200 ms, waiting for: output/],
-    ['half', /waiting for: output \(4 bytes came so far\)/],
-    ['no exit', /waiting for: exit status/],
-    ['closes', /connection was lost/],
-    ['die', /connection was lost/],
-  ] as const) {
-    const error = await failure(shell.run(command, { deadlineMs: 200 }));
-    t.match(error.answer, answer, command);
-    t.match(error.advice, /may have been applied/, command);
-    t.ok(maybeApplied(error), command);
-  }
-  t.equal((await shell.run('fine')).exitCode, 0, 'the next command opens a new session');
-  t.strictSame(seen, ['silence', 'half', 'no exit', 'closes', 'die', 'fine'], 'nothing was sent twice');
-  await shell.close();
-  await shell.close();
-  t.match((await failure(shell.run('late'))).answer, /closed/);
-});
+    t.equal((await shell.run('fine')).exitCode, 0, 'the next command opens a new session');
+    t.strictSame(seen, ['silence', 'half', 'no exit', 'closes', 'die', 'fine'], 'nothing was sent twice');
+    await shell.close();
+    await shell.close();
+    t.match((await failure(shell.run('late'))).answer, /closed/);
+  },
+);
 
 t.test('a server that never opens the channel is given up at the deadline of the command', async t => {
   const { port } = await device(t, () => {}, { neverOpens: true });
@@ -198,7 +241,10 @@ t.test('endless output is cut and never parsed; control bytes never come through
       return;
     }
     if (command === 'line') channel.write('z'.repeat(1_000_000));
-    if (command === 'escape') channel.write(Buffer.concat([Buffer.from('\u001b[31mred\u0007 \u202eevil\u2028x\r\n'), Buffer.from([0xe2, 0x82])]));
+    if (command === 'escape')
+      channel.write(
+        Buffer.concat([Buffer.from('\u001b[31mred\u0007 \u202eevil\u2028x\r\n'), Buffer.from([0xe2, 0x82])]),
+      );
     if (command === 'lines') channel.write('a\u001b\nb\nhalf');
     channel.exit(0);
     channel.end();
@@ -209,7 +255,11 @@ t.test('endless output is cut and never parsed; control bytes never come through
   t.equal(flood.stdout.length, 100_000);
   t.match((await failure(output(shell, 'flood', { maxBytes: 100_000 }))).answer, /more output than 100000 bytes/);
   t.equal((await shell.run('line')).stdout.length, 1_000_000, 'one line of 1 MB');
-  t.equal((await shell.run('escape')).stdout, '\\x1b[31mred\\x07 \\u202eevil\\u2028x\n\ufffd', 'half a rune is one replacement character');
+  t.equal(
+    (await shell.run('escape')).stdout,
+    '\\x1b[31mred\\x07 \\u202eevil\\u2028x\n\ufffd',
+    'half a rune is one replacement character',
+  );
   t.match(await shell.run('lines'), { stdout: 'a\\x1b\nb\nhalf', wholeLineBytes: 5 }, 'bytes as sent, not as escaped');
   t.equal((await shell.run('anything')).stdout, '', 'the session lives on');
 });
@@ -224,6 +274,10 @@ t.test('no text keeps a control byte, a bidirectional override or a lone surroga
     }),
     { numRuns: 2000, seed: 1 },
   );
-  t.equal(escapeDeviceText('plain ünïcödé 中 \u{1f600}\n\t'), 'plain ünïcödé 中 \u{1f600}\n\t', 'what people write stays');
+  t.equal(
+    escapeDeviceText('plain ünïcödé 中 \u{1f600}\n\t'),
+    'plain ünïcödé 中 \u{1f600}\n\t',
+    'what people write stays',
+  );
   t.equal(escapeDeviceText('\ud800'), '\\ud800');
 });
