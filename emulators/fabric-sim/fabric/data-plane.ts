@@ -441,7 +441,7 @@ export class DataPlane {
     const depth = this.depthBytes[port * QUEUES + LOSSLESS_QUEUE] as number;
     const marked = marksOf(count, markingProbability(law, depth), this.marker);
     if (marked === 0) return;
-    this.pool.marked[packet] = 1;
+    this.pool.marked[packet] = marked;
     this.ecnMarked[port] = (this.ecnMarked[port] as number) + marked;
   }
 

@@ -23,7 +23,7 @@ export const CLASS_OF: readonly number[] = [
 export class PacketPool {
   next: Int32Array;
   kind: Uint8Array;
-  /** 1 when a packet of the train carries CE. */
+  /** Packets of the train that carry CE. */
   marked: Uint8Array;
   /** Packets in the train. */
   count: Int32Array;

@@ -80,6 +80,10 @@ export class Dcqcn {
   private timerStage = 0;
   private byteStage = 0;
   private bytes = 0;
+  /** Notifications of a marked train that are still to be played, and when the next one is. */
+  private owed = 0;
+  private owedAtPs = 0;
+  private owedEveryPs = 0;
   private readonly parameters: DcqcnParameters;
   private readonly lineBps: number;
 
@@ -95,7 +99,13 @@ export class Dcqcn {
     if (!this.active) return;
     for (;;) {
       const cutAt = this.cutPending ? this.cutAtPs : Number.POSITIVE_INFINITY;
-      if (cutAt <= this.increaseAtPs) {
+      const owedAt = this.owed > 0 ? this.owedAtPs : Number.POSITIVE_INFINITY;
+      if (owedAt <= cutAt && owedAt <= this.increaseAtPs) {
+        if (owedAt > nowPs) return;
+        this.owed--;
+        this.owedAtPs += this.owedEveryPs;
+        this.notice(owedAt);
+      } else if (cutAt <= this.increaseAtPs) {
         if (cutAt > nowPs) return;
         this.cut(cutAt);
       } else {
@@ -109,10 +119,18 @@ export class Dcqcn {
     }
   }
 
-  /** A congestion notification has come. */
-  notify(nowPs: number): void {
-    const { form, rateReducePeriodPs, g } = this.parameters;
+  /** A congestion notification has come; of a train `count` of them, which single packets would have spread over `spreadPs`. */
+  notify(nowPs: number, count = 1, spreadPs = 0): void {
     this.settle(nowPs);
+    this.notice(nowPs);
+    this.owed = count - 1;
+    this.owedEveryPs = Math.round(spreadPs / count);
+    this.owedAtPs = nowPs + this.owedEveryPs;
+    this.settle(nowPs);
+  }
+
+  private notice(nowPs: number): void {
+    const { form, rateReducePeriodPs, g } = this.parameters;
     if (!this.active) {
       this.active = true;
       this.alpha = 1;

@@ -10,6 +10,9 @@ import { Dcqcn, dcqcnParameters, type DcqcnParameters } from './dcqcn.ts';
 /** The responder acknowledges every 16th packet in order, and the end of each message; at once what it has seen before. */
 const ACK_EVERY_PACKETS = 16;
 
+/** A slow flow's trains are shorter: none holds more than 16 us of its pace, or DCQCN would hear of congestion too seldom. */
+const TRAIN_PACE_PS = 16e6;
+
 type Callbacks = Pick<FlowRequest, 'onAcknowledged' | 'onDelivered'>;
 
 interface Message extends Callbacks {
@@ -141,8 +144,9 @@ export class Roce {
     if (kind === DATA) flow.takeData(packet, pool);
     else {
       const sequence = pool.sequence[packet] as number;
+      const count = pool.count[packet] as number;
       pool.give(packet);
-      if (kind === CNP) flow.takeCnp();
+      if (kind === CNP) flow.takeCnp(count);
       else flow.takeAck(sequence, kind === NAK);
     }
   }
@@ -171,8 +175,6 @@ export class RoceFlow implements Flow, Actor {
   private highestByte = 0;
   private acknowledgedByte = 0;
   private endByte = 0;
-  private lastStartPs = 0;
-  private lastWireBytes = 0;
   private deadlinePs = 0;
   private timerSet = false;
   /** Messages not yet acknowledged and delivered; the three indices are of the one being sent, acknowledged, delivered. */
@@ -186,11 +188,17 @@ export class RoceFlow implements Flow, Actor {
   private sinceAck = 0;
   private nakSent = false;
   private lastCnpPs = Number.NEGATIVE_INFINITY;
+  private lastDataPs = 0;
 
   constructor(
     roce: Roce,
     id: number,
-    request: { readonly sourceHost: number; readonly targetHost: number; readonly entropy: number; readonly deaf?: boolean },
+    request: {
+      readonly sourceHost: number;
+      readonly targetHost: number;
+      readonly entropy: number;
+      readonly deaf?: boolean;
+    },
   ) {
     this.roce = roce;
     this.id = id;
@@ -245,6 +253,8 @@ export class RoceFlow implements Flow, Actor {
 
   private resume(): void {
     if (this.maySend()) this.roce.join(this);
+    // A late ACK may have covered all that go-back-N had queued again.
+    else this.roce.leave(this);
   }
 
   /** The next packet (train). Only while the flow is in its NIC's ring. */
@@ -256,7 +266,7 @@ export class RoceFlow implements Flow, Actor {
     const left = (this.messages[this.sending] as Message).endByte - this.nextByte;
     const open = roce.windowBytes - (this.nextByte - this.acknowledgedByte);
     // A window cuts a train at whole packets, the first of which always goes.
-    const most = Math.min(roce.trainPackets, Math.max(1, Math.floor(open / mtu)));
+    const most = Math.min(roce.trainPackets, Math.max(1, Math.floor(open / mtu)), this.paceLimit());
     const payload = Math.min(left, most * mtu);
     const count = Math.ceil(payload / mtu);
     const wire = payload + count * roce.overheadBytes;
@@ -281,11 +291,17 @@ export class RoceFlow implements Flow, Actor {
       this.dcqcn.settle(nowPs);
       rate = this.dcqcn.rateBps;
     }
-    this.lastStartPs = nowPs;
-    this.lastWireBytes = wire;
+    // The gap is fixed here, as the HPCC artefact does: a later cut or increase counts from the next packet on.
     this.nextAtPs = nowPs + Math.round((wire * 8e12) / rate);
     if (!this.maySend()) roce.leave(this);
     return packet;
+  }
+
+  /** Packets that the flow sends within {@link TRAIN_PACE_PS} at its present rate, at least one. */
+  private paceLimit(): number {
+    if (this.dcqcn === undefined || this.roce.trainPackets === 1) return this.roce.trainPackets;
+    const bits = (this.dcqcn.rateBps / 1e12) * TRAIN_PACE_PS;
+    return Math.max(1, Math.floor(bits / (8 * (this.roce.mtuBytes + this.roce.overheadBytes))));
   }
 
   takeAck(expected: number, isNak: boolean): void {
@@ -328,15 +344,10 @@ export class RoceFlow implements Flow, Actor {
     plane.wakeAt(this.deadlinePs, this.actor);
   }
 
-  takeCnp(): void {
-    if (this.stopped || this.dcqcn === undefined) return;
-    this.nic(this.source).cnpHandled++;
-    this.dcqcn.notify(this.roce.plane.nowPs);
-    // The packet after the present one is put off too: the gap follows the new rate.
-    this.nextAtPs = Math.max(
-      this.nextAtPs,
-      this.lastStartPs + Math.round((this.lastWireBytes * 8e12) / this.dcqcn.rateBps),
-    );
+  takeCnp(count: number): void {
+    if (this.stopped || this.dcqcn === undefined || this.roce.dcqcn === undefined) return;
+    this.nic(this.source).cnpHandled += count;
+    this.dcqcn.notify(this.roce.plane.nowPs, count, count * this.roce.dcqcn.cnpIntervalPs);
   }
 
   // ---- responder ---------------------------------------------------------------------------------------------------
@@ -347,14 +358,11 @@ export class RoceFlow implements Flow, Actor {
     const sequence = pool.sequence[packet] as number;
     const end = sequence + (pool.payloadBytes[packet] as number);
     const count = pool.count[packet] as number;
-    const marked = pool.marked[packet] === 1;
+    const marked = pool.marked[packet] as number;
     pool.give(packet);
     if (this.stopped) return;
-    if (marked && roce.dcqcn !== undefined && now - this.lastCnpPs >= roce.dcqcn.cnpIntervalPs) {
-      this.lastCnpPs = now;
-      this.nic(this.target).cnpSent++;
-      this.answer(CNP, CNP_WIRE_BYTES);
-    }
+    if (marked > 0 && roce.dcqcn !== undefined) this.notice(now, marked, roce.dcqcn.cnpIntervalPs);
+    this.lastDataPs = now;
     if (sequence > this.expectedByte) {
       this.nic(this.target).outOfSequence += count;
       if (this.nakSent) return;
@@ -381,13 +389,30 @@ export class RoceFlow implements Flow, Actor {
     this.forget();
   }
 
-  private answer(kind: number, wireBytes: number): void {
+  /**
+   * One CNP, unless the last was too recent. For a train: as many as its packets would have drawn one by one, at the interval,
+   * over the time since the train before; they travel as one unit and are played in that rhythm at the sender.
+   */
+  private notice(nowPs: number, marked: number, intervalPs: number): void {
+    if (nowPs - this.lastCnpPs < intervalPs) return;
+    const since = nowPs - Math.max(this.lastDataPs, this.lastCnpPs);
+    const count =
+      marked === 1
+        ? 1
+        : Math.max(1, Math.min(marked, Math.floor(Math.min(since, TRAIN_PACE_PS) / Math.max(intervalPs, 1))));
+    this.lastCnpPs = nowPs + (count - 1) * intervalPs;
+    this.nic(this.target).cnpSent += count;
+    this.answer(CNP, CNP_WIRE_BYTES * count, count);
+  }
+
+  private answer(kind: number, wireBytes: number, count = 1): void {
     const { plane } = this.roce;
     const { pool } = plane;
     const packet = pool.take(kind, this.id, this.source, this.backHash);
     pool.sequence[packet] = this.expectedByte;
+    pool.count[packet] = count;
     pool.wireBytes[packet] = wireBytes;
-    pool.firstBytes[packet] = wireBytes;
+    pool.firstBytes[packet] = wireBytes / count;
     plane.sendFromHost(this.target, packet);
   }
 
