@@ -36,12 +36,14 @@ async function body(request: IncomingMessage): Promise<Record<string, unknown>> 
   } catch {
     throw new BadRequest('body is not JSON');
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new BadRequest('body is not a JSON object');
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw new BadRequest('body is not a JSON object');
   return parsed as Record<string, unknown>;
 }
 
 const inRange = (value: unknown, what: string, least: number): number => {
-  if (typeof value !== 'number' || !(value >= least) || value > Number.MAX_SAFE_INTEGER / 1e3) throw new BadRequest(`${what} is not a number of at least ${least}`);
+  if (typeof value !== 'number' || !(value >= least) || value > Number.MAX_SAFE_INTEGER / 1e3)
+    throw new BadRequest(`${what} is not a number of at least ${least}`);
   return value;
 };
 
@@ -49,7 +51,13 @@ const inRange = (value: unknown, what: string, least: number): number => {
 const shownRounds = (asked: number): number => 2 * Math.ceil(asked / 2);
 
 /** The clock service of an emulated lab; `docs/emulated-lab.md` has the requests. */
-export async function startClockService({ clock, port, job, truth, settled }: ClockServiceOptions): Promise<ClockService> {
+export async function startClockService({
+  clock,
+  port,
+  job,
+  truth,
+  settled,
+}: ClockServiceOptions): Promise<ClockService> {
   const nowNs = (): number => clock.nowPs / 1e3;
 
   const elapse = async (request: IncomingMessage, signal: AbortSignal): Promise<unknown> => {
@@ -62,9 +70,17 @@ export async function startClockService({ clock, port, job, truth, settled }: Cl
     }
     const rounds = inRange(asked.rounds, 'rounds', 1);
     const withinNs = inRange(asked.withinNs, 'withinNs', 0);
-    const found = typeof asked.host === 'string' && typeof asked.pid === 'number' ? job(asked.host, asked.pid) : undefined;
-    if (!found) throw new BadRequest(`no collective runs as process ${String(asked.pid).slice(0, 20)} on ${String(asked.host).slice(0, 80)}`);
-    const met = await clock.wait({ untilPs: clock.nowPs + Math.round(withinNs * 1e3), until: { job: found, rounds: shownRounds(rounds) }, signal });
+    const found =
+      typeof asked.host === 'string' && typeof asked.pid === 'number' ? job(asked.host, asked.pid) : undefined;
+    if (!found)
+      throw new BadRequest(
+        `no collective runs as process ${String(asked.pid).slice(0, 20)} on ${String(asked.host).slice(0, 80)}`,
+      );
+    const met = await clock.wait({
+      untilPs: clock.nowPs + Math.round(withinNs * 1e3),
+      until: { job: found, rounds: shownRounds(rounds) },
+      signal,
+    });
     await settled();
     return { ns: nowNs(), met };
   };
@@ -84,7 +100,9 @@ export async function startClockService({ clock, port, job, truth, settled }: Cl
       if (what === 'POST /elapse') return respond(response, 200, await elapse(request, gone.signal));
       if (what === 'GET /truth') {
         response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-        for (const line of truth()) if (!response.write(`${JSON.stringify(line)}\n`)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+        for (const line of truth())
+          if (!response.write(`${JSON.stringify(line)}\n`))
+            await Promise.race([once(response, 'drain'), once(response, 'close')]);
         response.end();
         return;
       }

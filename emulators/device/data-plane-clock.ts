@@ -44,7 +44,8 @@ export function dataPlaneClock({ sim, pace, wallMs }: DataPlaneClockOptions): Da
     slicePs = Math.max(1e3, Math.round(slicePs * Math.min(2, Math.max(0.05, SLICE_MS / tookMs))));
   };
   const met = ({ until }: Wait): boolean => until === undefined || until.job.rounds.length >= until.rounds;
-  const over = (wait: Wait): boolean => closed || wait.signal?.aborted === true || sim.nowPs >= wait.untilPs || (wait.until !== undefined && met(wait));
+  const over = (wait: Wait): boolean =>
+    closed || wait.signal?.aborted === true || sim.nowPs >= wait.untilPs || (wait.until !== undefined && met(wait));
 
   if (pace !== undefined) {
     const startWall = wallMs();

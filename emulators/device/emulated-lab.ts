@@ -55,7 +55,14 @@ export interface EmulatedLab {
   readonly devices: readonly LabDevice[];
   readonly sim: FabricSim;
   readonly shape: LabShape;
-  readonly secrets: { readonly user: string; readonly keyFile: string; readonly knownHostsFile: string; readonly community: string; readonly snmpAuth: string; readonly snmpPrivacy: string };
+  readonly secrets: {
+    readonly user: string;
+    readonly keyFile: string;
+    readonly knownHostsFile: string;
+    readonly community: string;
+    readonly snmpAuth: string;
+    readonly snmpPrivacy: string;
+  };
   close(): Promise<void>;
 }
 
@@ -79,7 +86,12 @@ async function freeUdpPort(): Promise<number> {
 export async function startEmulatedLab(options: EmulatedLabOptions): Promise<EmulatedLab> {
   const { topology, directory } = options;
   const wallMs = options.wallMs ?? (() => performance.now());
-  const sim = createFabricSim({ topology, seed: options.seed, trainPackets: options.trainPackets ?? 1, ...(options.defect !== undefined && { defect: options.defect }) });
+  const sim = createFabricSim({
+    topology,
+    seed: options.seed,
+    trainPackets: options.trainPackets ?? 1,
+    ...(options.defect !== undefined && { defect: options.defect }),
+  });
   const shape = labShape(topology);
   await mkdir(directory, { recursive: true, mode: 0o700 });
 
@@ -101,7 +113,8 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
     const community = `c${randomBytes(12).toString('hex')}`;
     const [snmpAuth, snmpPrivacy] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')] as const;
     const files = { keyFile: path.join(directory, 'id_ed25519'), knownHostsFile: path.join(directory, 'known_hosts') };
-    const secret = (name: string, text: string): Promise<void> => writeFile(path.join(directory, name), text, { mode: 0o600 });
+    const secret = (name: string, text: string): Promise<void> =>
+      writeFile(path.join(directory, name), text, { mode: 0o600 });
     await secret('id_ed25519', clientKey.private);
     await secret('community', `${community}\n`);
     await secret('snmp-auth', `${snmpAuth}\n`);
@@ -166,18 +179,39 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
       });
       closers.push(() => agent.close());
       switches.push({ name, role, site, server, agent });
-      devices.push({ name, driver: 'sonic', sshPort: server.port, snmpPort: agent.port, hostKey: server.publicKey, fingerprint: server.fingerprint });
+      devices.push({
+        name,
+        driver: 'sonic',
+        sshPort: server.port,
+        snmpPort: agent.port,
+        hostKey: server.publicKey,
+        fingerprint: server.fingerprint,
+      });
     }
     for (const { name } of topology.hosts) {
       const node = nodes.get(name);
       if (!node) throw new Error(`No GPU node was made for ${name}.`);
       const server = await ssh(name, node.exec, `root@${name}:~# `);
-      devices.push({ name, driver: 'gpu-node', sshPort: server.port, snmpPort: undefined, hostKey: server.publicKey, fingerprint: server.fingerprint });
+      devices.push({
+        name,
+        driver: 'gpu-node',
+        sshPort: server.port,
+        snmpPort: undefined,
+        hostKey: server.publicKey,
+        fingerprint: server.fingerprint,
+      });
     }
     for (const span of Object.values(topology.spans)) {
       const box = linuxSpan({ sim, shape, span });
       const server = await ssh(box.name, box.exec, `root@${box.name}:~# `);
-      devices.push({ name: box.name, driver: 'netem-span', sshPort: server.port, snmpPort: undefined, hostKey: server.publicKey, fingerprint: server.fingerprint });
+      devices.push({
+        name: box.name,
+        driver: 'netem-span',
+        sshPort: server.port,
+        snmpPort: undefined,
+        hostKey: server.publicKey,
+        fingerprint: server.fingerprint,
+      });
     }
 
     const trapsPort = options.portBase === undefined ? await freeUdpPort() : nextPort();
@@ -204,7 +238,11 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
       const found = shape.ports(node).find(candidate => candidate.port === port);
       const now = sim.ports(node).find(({ name }) => name === port);
       if (!found || !now) return;
-      const row = (oid: string, value: number): TrapVarbind => ({ oid: `${oid}.${found.ifIndex}`, type: SNMP.integer, value });
+      const row = (oid: string, value: number): TrapVarbind => ({
+        oid: `${oid}.${found.ifIndex}`,
+        type: SNMP.integer,
+        value,
+      });
       trap(node, kind === 'link-up' ? LINK_UP : LINK_DOWN, [
         row('1.3.6.1.2.1.2.2.1.1', found.ifIndex),
         row('1.3.6.1.2.1.2.2.1.7', now.adminUp ? 1 : 2),
@@ -242,11 +280,17 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
     const credentials = { credentials: 'ssh' } as const;
     const access = (name: string, server: SshServer): object => {
       const { serial, baseMac } = shape.identity(name);
-      return { ssh: { host: '127.0.0.1', port: server.port, ...credentials, hostKey: server.fingerprint }, serial, baseMac };
+      return {
+        ssh: { host: '127.0.0.1', port: server.port, ...credentials, hostKey: server.fingerprint },
+        serial,
+        baseMac,
+      };
     };
     const serverOf = (name: string): SshServer => servers.get(name) as SshServer;
     const ends = (pair: readonly [{ node: string; port: string }, { node: string; port: string }]): string[] =>
-      pair.map(({ node, port }) => `${node} ${shape.ports(node).find(candidate => candidate.port === port)?.devicePort}`);
+      pair.map(
+        ({ node, port }) => `${node} ${shape.ports(node).find(candidate => candidate.port === port)?.devicePort}`,
+      );
     const inventory = path.join(directory, 'inventory.yaml');
     await writeFile(
       inventory,
@@ -257,25 +301,70 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
         traps: { host: '127.0.0.1', port: trapsPort },
         credentials: {
           ssh: { kind: 'ssh', user: USER, keyFile: './id_ed25519' },
-          snmp: { kind: 'snmp-v3', user: USER, auth: 'sha256', authKeyFile: './snmp-auth', privacy: 'aes', privacyKeyFile: './snmp-priv' },
+          snmp: {
+            kind: 'snmp-v3',
+            user: USER,
+            auth: 'sha256',
+            authKeyFile: './snmp-auth',
+            privacy: 'aes',
+            privacyKeyFile: './snmp-priv',
+          },
           'snmp-v2': { kind: 'snmp-v2c', communityFile: './community' },
         },
         devices: Object.fromEntries([
           ...switches.map(({ name, role, site, server, agent }) => [
             name,
-            { driver: 'sonic', role: 'lab', site, part: role, address: shape.address(name), ...access(name, server), snmp: { host: '127.0.0.1', port: agent.port, credentials: 'snmp' } },
+            {
+              driver: 'sonic',
+              role: 'lab',
+              site,
+              part: role,
+              address: shape.address(name),
+              ...access(name, server),
+              snmp: { host: '127.0.0.1', port: agent.port, credentials: 'snmp' },
+            },
           ]),
-          ...topology.hosts.map(({ name, site }) => [name, { driver: 'gpu-node', role: 'lab', site, part: 'host', address: shape.address(name), ...access(name, serverOf(name)) }]),
+          ...topology.hosts.map(({ name, site }) => [
+            name,
+            {
+              driver: 'gpu-node',
+              role: 'lab',
+              site,
+              part: 'host',
+              address: shape.address(name),
+              ...access(name, serverOf(name)),
+            },
+          ]),
           ...Object.values(topology.spans).map(({ name }) => {
             const box = shape.spanBox(name);
-            return [box, { driver: 'netem-span', role: 'lab', site: '-', part: 'span', ...access(box, serverOf(box)), serial: undefined, baseMac: portMac(shape.identity(box).baseMac, 1) }];
+            return [
+              box,
+              {
+                driver: 'netem-span',
+                role: 'lab',
+                site: '-',
+                part: 'span',
+                ...access(box, serverOf(box)),
+                serial: undefined,
+                baseMac: portMac(shape.identity(box).baseMac, 1),
+              },
+            ];
           }),
         ]),
         links: topology.links.map(link => ({ ends: ends(link.ends), rate: link.rate, length: link.length })),
-        spans: Object.values(topology.spans).map(span => ({ name: span.name, device: shape.spanBox(span.name), ends: ends(span.ends), rate: span.rate, length: span.length })),
+        spans: Object.values(topology.spans).map(span => ({
+          name: span.name,
+          device: shape.spanBox(span.name),
+          ends: ends(span.ends),
+          rate: span.rate,
+          length: span.length,
+        })),
       }),
     );
-    await writeFile(files.knownHostsFile, devices.map(({ sshPort, hostKey }) => `[127.0.0.1]:${sshPort} ${hostKey}\n`).join(''));
+    await writeFile(
+      files.knownHostsFile,
+      devices.map(({ sshPort, hostKey }) => `[127.0.0.1]:${sshPort} ${hostKey}\n`).join(''),
+    );
     return {
       inventory,
       clockUrl: service.url,
@@ -302,7 +391,8 @@ function* truth({ sim, topology, jobs, probes }: TruthOptions): Iterable<RecordL
   for (const probe of probes) {
     const { spans } = sim.path(probe.source, probe.target, probe.sourcePort);
     const span = Object.values(topology.spans).find(({ name }) => name === spans[0]);
-    const siteOf = (node: string): string | undefined => [...topology.switches, ...topology.hosts].find(({ name }) => name === node)?.site;
+    const siteOf = (node: string): string | undefined =>
+      [...topology.switches, ...topology.hosts].find(({ name }) => name === node)?.site;
     yield {
       kind: 'probe',
       phase: '',

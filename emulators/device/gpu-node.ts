@@ -15,7 +15,7 @@ const PROBE_BYTES = 128;
 
 export interface GpuNode {
   readonly name: string;
-  exec(command: string): ShellResult;
+  readonly exec: (command: string) => ShellResult;
   /** The collective that runs under this process id. */
   job(pid: number): SimJob | undefined;
 }
@@ -42,19 +42,37 @@ interface Iperf3Server {
   /** Who is being served. */
   client: { end(error: string): void } | undefined;
   end(error: string): void;
-  serve(test: { source: string; sourcePort: number; rateBps: number; blockBytes: number; beginPs: number; packets(): number; lost(): number }, client: { end(error: string): void }): void;
+  serve(
+    test: {
+      source: string;
+      sourcePort: number;
+      rateBps: number;
+      blockBytes: number;
+      beginPs: number;
+      packets(): number;
+      lost(): number;
+    },
+    client: { end(error: string): void },
+  ): void;
 }
 
 const SUFFIX: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
 const DECIMAL: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
 
-function scaled(text: string | undefined, factors: Readonly<Record<string, number>>, fold: (unit: string) => string): number {
+function scaled(
+  text: string | undefined,
+  factors: Readonly<Record<string, number>>,
+  fold: (unit: string) => string,
+): number {
   const match = /^(\d+(?:\.\d+)?)([kKmMgG]?)$/.exec(text ?? '');
   return match ? Number(match[1]) * (factors[fold(match[2] as string)] as number) : Number.NaN;
 }
 
 /** `-np 4 -H …` into a map; a flag that is in `bare` has no value. */
-function flags(words: readonly string[], bare: ReadonlySet<string> = new Set()): { readonly values: ReadonlyMap<string, string>; readonly rest: readonly string[] } {
+function flags(
+  words: readonly string[],
+  bare: ReadonlySet<string> = new Set(),
+): { readonly values: ReadonlyMap<string, string>; readonly rest: readonly string[] } {
   const values = new Map<string, string>();
   let i = 0;
   for (; i < words.length && (words[i] as string).startsWith('-'); i++) {
@@ -84,13 +102,28 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
   const nic = shape.ports(name)[0];
   if (!nic) throw new RangeError(`${name} has no cable.`);
 
-  const detached = (invocation: Invocation, pid: number, running: () => boolean, signal: () => void, text: () => string): ShellResult | { pid: number } => {
+  const detached = (
+    invocation: Invocation,
+    pid: number,
+    running: () => boolean,
+    signal: () => void,
+    text: () => string,
+  ): ShellResult | { pid: number } => {
     if (invocation.output !== undefined) box.write(invocation.output, text);
-    return invocation.background ? { pid } : fail(1, `${invocation.argv[0]}: runs until it is stopped; start it in the background, as nothing moves time while a command is waited for`);
+    return invocation.background
+      ? { pid }
+      : fail(
+          1,
+          `${invocation.argv[0]}: runs until it is stopped; start it in the background, as nothing moves time while a command is waited for`,
+        );
   };
 
   const mpirun: Program = invocation => {
-    if (!invocation.background) return fail(1, 'mpirun: runs until it is stopped; start it in the background, as nothing moves time while a command is waited for');
+    if (!invocation.background)
+      return fail(
+        1,
+        'mpirun: runs until it is stopped; start it in the background, as nothing moves time while a command is waited for',
+      );
     const outer = flags(invocation.argv.slice(1), new Set(['--allow-run-as-root', '--oversubscribe']));
     const [program = '', ...words] = outer.rest;
     const tool = program.slice(program.lastIndexOf('/') + 1) as NcclTool;
@@ -100,17 +133,25 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
       if (invocation.output !== undefined) box.write(invocation.output, `${text}\n`);
       return { pid };
     };
-    if (!Object.hasOwn(NCCL_TOOLS, tool)) return refusal(`mpirun was unable to find the specified executable file: ${program.slice(0, 200)}`);
+    if (!Object.hasOwn(NCCL_TOOLS, tool))
+      return refusal(`mpirun was unable to find the specified executable file: ${program.slice(0, 200)}`);
     const ranks = (outer.values.get('-H') ?? '').split(',').map(entry => shape.hostAt(entry.replace(/:\d+$/, '')));
     const bytes = scaled(inner.values.get('-b'), SUFFIX, unit => unit.toUpperCase());
-    if (Number(outer.values.get('-np')) !== ranks.length) return refusal(`There are not enough slots available in the system to satisfy the ${outer.values.get('-np')} slots that were requested.`);
+    if (Number(outer.values.get('-np')) !== ranks.length)
+      return refusal(
+        `There are not enough slots available in the system to satisfy the ${outer.values.get('-np')} slots that were requested.`,
+      );
     if (!Number.isInteger(bytes) || bytes <= 0) return refusal(`invalid size specified for 'minbytes'`);
     const strange = ranks.findIndex((rank, i) => rank === undefined || rank !== hosts[i]?.name);
     const whole = tool === 'gather_perf' ? ranks.length >= 2 : ranks.length === hosts.length;
     if (strange >= 0 || !whole || ranks[0] !== name) {
-      return refusal(`mpirun: this emulated lab plays jobs on its hosts in order, from rank 0 here; ${strange >= 0 ? `rank ${strange} is not ${hosts[strange]?.name ?? 'a host'}` : `${ranks.length} ranks were given`}`);
+      return refusal(
+        `${name}: Test NCCL failure: this emulated lab plays jobs on its hosts in order, from rank 0 here; ${strange >= 0 ? `rank ${strange} is not ${hosts[strange]?.name ?? 'a host'}` : `${ranks.length} ranks were given`}`,
+      );
     }
-    const algorithm = /hierarchical|tree|collnet|nvls/i.test(environment(invocation.argv, 'NCCL_ALGO') ?? '') ? 'hierarchical' : 'ring';
+    const algorithm = /hierarchical|tree|collnet|nvls/i.test(environment(invocation.argv, 'NCCL_ALGO') ?? '')
+      ? 'hierarchical'
+      : 'ring';
     const load: Load =
       tool === 'all_reduce_perf'
         ? { kind: 'all-reduce', bytes: `${bytes} B`, algorithm }
@@ -161,7 +202,11 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
   const iperf3: Program = invocation => {
     const { values } = flags(invocation.argv.slice(1), new Set(['-s', '-1', '-J', '-u']));
     const port = Number(values.get('-p') ?? 5201);
-    if (!invocation.background || !values.has('-J')) return fail(1, 'iperf3: this device runs it in the background with -J only, as nothing moves time while a command is waited for');
+    if (!invocation.background || !values.has('-J'))
+      return fail(
+        1,
+        'iperf3: this device runs it in the background with -J only, as nothing moves time while a command is waited for',
+      );
     return values.has('-s') ? iperf3Server(invocation, port) : iperf3Client(invocation, port, values);
   };
 
@@ -172,7 +217,11 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
 
   const iperf3Server = (invocation: Invocation, port: number): { pid: number } => {
     const key = `${name}:${port}`;
-    if (servers.has(key)) return ended(invocation, iperf3Failure('error - unable to start listener for connections: Address already in use'));
+    if (servers.has(key))
+      return ended(
+        invocation,
+        iperf3Failure('error - unable to start listener for connections: Address already in use'),
+      );
     let running = true;
     let output: (() => string) | undefined;
     let test: Parameters<Iperf3Server['serve']>[0] | undefined;
@@ -227,10 +276,17 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     const blockBytes = Number(values.get('-l') ?? 1460);
     const sourcePort = Number(values.get('--cport') ?? 0);
     const server = target === undefined ? undefined : servers.get(`${target}:${port}`);
-    if (target === undefined || !server) return ended(invocation, iperf3Failure('error - unable to connect to server: Connection refused'));
-    if (server.client) return ended(invocation, iperf3Failure('error - the server is busy running a test. try again later'));
+    if (target === undefined || !server)
+      return ended(invocation, iperf3Failure('error - unable to connect to server: Connection refused'));
+    if (server.client)
+      return ended(invocation, iperf3Failure('error - the server is busy running a test. try again later'));
     if (!values.has('-u') || !(rateBps > 0) || blockBytes !== PROBE_BYTES || !(sourcePort > 0 && sourcePort < 65_536)) {
-      return ended(invocation, iperf3Failure(`error - this device sends UDP (-u) of ${PROBE_BYTES} bytes (-l) at a rate (-b) from a port (--cport)`));
+      return ended(
+        invocation,
+        iperf3Failure(
+          `error - this device sends UDP (-u) of ${PROBE_BYTES} bytes (-l) at a rate (-b) from a port (--cport)`,
+        ),
+      );
     }
     const packetsPerSecond = rateBps / (8 * blockBytes);
     const beginPs = sim.nowPs;
@@ -263,11 +319,27 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
         blockBytes,
         beginPs,
         packets: () => stream.sent(),
-        lost: () => stream.lost?.() ?? Math.max(0, stream.sent() - stream.received() - inFlight({ target, sourcePort, packetsPerSecond, endPs: endPs ?? sim.nowPs })),
+        lost: () =>
+          stream.lost?.() ??
+          Math.max(
+            0,
+            stream.sent() -
+              stream.received() -
+              inFlight({ target, sourcePort, packetsPerSecond, endPs: endPs ?? sim.nowPs }),
+          ),
       },
       client,
     );
-    onProbe?.({ source: name, target, sourcePort, packetsPerSecond, beginPs, sent: () => stream.sent(), received: () => stream.received(), endPs: () => endPs });
+    onProbe?.({
+      source: name,
+      target,
+      sourcePort,
+      packetsPerSecond,
+      beginPs,
+      sent: () => stream.sent(),
+      received: () => stream.received(),
+      endPs: () => endPs,
+    });
     if (invocation.output !== undefined) box.write(invocation.output, () => output);
     return box.start(() => ({
       running: () => endPs === undefined,
@@ -279,7 +351,10 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
   };
 
   /** Nodes that a datagram reaches with today's tables, each with its one-way delay, ps. */
-  const reaches = (target: string, sourcePort: number): readonly { readonly node: string; readonly delayPs: number }[] => {
+  const reaches = (
+    target: string,
+    sourcePort: number,
+  ): readonly { readonly node: string; readonly delayPs: number }[] => {
     const { hops } = sim.path(name, target, sourcePort);
     let delayPs = 0;
     const reached: { node: string; delayPs: number }[] = [];
@@ -294,7 +369,12 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
   };
 
   /** Datagrams that left less than the one-way delay ago and so have not arrived; none when today's path ends before the target. */
-  const inFlight = (flow: { readonly target: string; readonly sourcePort: number; readonly packetsPerSecond: number; readonly endPs: number }): number => {
+  const inFlight = (flow: {
+    readonly target: string;
+    readonly sourcePort: number;
+    readonly packetsPerSecond: number;
+    readonly endPs: number;
+  }): number => {
     const last = reaches(flow.target, flow.sourcePort).at(-1);
     if (last?.node !== flow.target) return 0;
     const sincePs = sim.nowPs - flow.endPs;
@@ -305,14 +385,19 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     const { values, rest } = flags(argv.slice(1), new Set(['-n', '-U']));
     const target = shape.hostAt(rest[0] ?? '');
     const sourcePort = Number(values.get('--sport'));
-    if (target === undefined) return fail(2, `${rest[0] ?? ''}: Name or service not known\nCannot handle "host" cmdline arg \`${rest[0] ?? ''}' on position 1 (argc ${argv.length - 1})`);
+    if (target === undefined)
+      return fail(
+        2,
+        `${rest[0] ?? ''}: Name or service not known\nCannot handle "host" cmdline arg \`${rest[0] ?? ''}' on position 1 (argc ${argv.length - 1})`,
+      );
     if (!(sourcePort > 0 && sourcePort < 65_536)) return fail(2, 'traceroute: --sport=PORT is needed on this device');
     const lines = [`traceroute to ${rest[0]} (${rest[0]}), 30 hops max, 60 byte packets`];
     const reached = reaches(target, sourcePort);
     for (const [i, { node, delayPs }] of reached.entries()) {
       lines.push(`${String(i + 1).padStart(2)}  ${shape.address(node)}  ${((2 * delayPs) / 1e9).toFixed(3)} ms`);
     }
-    if (reached.at(-1)?.node !== target) for (let hop = reached.length + 1; hop <= 30; hop++) lines.push(`${String(hop).padStart(2)}  *`);
+    if (reached.at(-1)?.node !== target)
+      for (let hop = reached.length + 1; hop <= 30; hop++) lines.push(`${String(hop).padStart(2)}  *`);
     return succeed(`${lines.join('\n')}\n`);
   };
   const spanDelay = (spanName: string | undefined, node: string, port: string): number => {
@@ -323,9 +408,11 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
 
   const busy = (): boolean => [...jobs.keys()].some(pid => box.process(pid)?.running());
   const nvidiaSmi: Program = ({ argv }) => {
-    if (argv[1] === '-q' && argv[2] === '-x') return succeed(nvidiaXml({ uuid, serial: identity.serial, idle: !busy() }));
+    if (argv[1] === '-q' && argv[2] === '-x')
+      return succeed(nvidiaXml({ uuid, serial: identity.serial, idle: !busy() }));
     const query = /^--query-gpu=(.+)$/.exec(argv[1] ?? '')?.[1];
-    if (query === undefined) return fail(6, 'Invalid combination of input arguments. Please run \'nvidia-smi -h\' for help.');
+    if (query === undefined)
+      return fail(6, "Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.");
     const format = (/^--format=(.+)$/.exec(argv[2] ?? '')?.[1] ?? '').split(',');
     // No power, thermal or clock model: those fields are not available, which is not zero.
     const fields: Readonly<Record<string, string>> = {
@@ -342,11 +429,19 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     const asked = query.split(',').map(field => field.trim());
     const unknown = asked.find(field => !Object.hasOwn(fields, field));
     if (unknown !== undefined) return fail(2, `Field "${unknown}" is not a valid field to query.`);
-    return succeed(`${format.includes('noheader') ? '' : `${asked.join(', ')}\n`}${asked.map(field => fields[field]).join(', ')}\n`);
+    return succeed(
+      `${format.includes('noheader') ? '' : `${asked.join(', ')}\n`}${asked.map(field => fields[field]).join(', ')}\n`,
+    );
   };
 
   const ethtool: Program = ({ argv }) => {
-    if (argv[1] !== '-S' || argv[2] !== 'eth0') return fail(argv[1] === '-S' ? 1 : 1, argv[1] === '-S' ? 'netlink error: no device matches name (offset 24)\nnetlink error: No such device' : 'ethtool: bad command line argument(s)\nFor more information run ethtool -h');
+    if (argv[1] !== '-S' || argv[2] !== 'eth0')
+      return fail(
+        argv[1] === '-S' ? 1 : 1,
+        argv[1] === '-S'
+          ? 'netlink error: no device matches name (offset 24)\nnetlink error: No such device'
+          : 'ethtool: bad command line argument(s)\nFor more information run ethtool -h',
+      );
     const count = sim.count(name, nic.port);
     const values = {
       rx_packets_phy: count.rxPackets,
@@ -358,7 +453,11 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
       rx_prio3_pause_duration: Math.floor(count.pausedPs / 1e6),
       tx_prio3_pause: count.pfcTx,
     };
-    return succeed(`NIC statistics:\n${Object.entries(values).map(([key, value]) => `     ${key}: ${value}\n`).join('')}`);
+    return succeed(
+      `NIC statistics:\n${Object.entries(values)
+        .map(([key, value]) => `     ${key}: ${value}\n`)
+        .join('')}`,
+    );
   };
 
   const rdma: Program = ({ argv }) => {
@@ -384,7 +483,10 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     ...linuxPrograms({
       box,
       hostname: name,
-      system: { '/proc/uptime': () => `${uptime()} ${uptime()}\n`, '/sys/class/net/eth0/address': () => `${identity.baseMac}\n` },
+      system: {
+        '/proc/uptime': () => `${uptime()} ${uptime()}\n`,
+        '/sys/class/net/eth0/address': () => `${identity.baseMac}\n`,
+      },
     }),
     'nvidia-smi': nvidiaSmi,
     ethtool,
@@ -407,7 +509,15 @@ function environment(argv: readonly string[], name: string): string | undefined 
 }
 
 /** The parts of `nvidia-smi -q -x` that hold identity; the look of the real document (DTD v12). */
-function nvidiaXml({ uuid, serial, idle }: { readonly uuid: string; readonly serial: string; readonly idle: boolean }): string {
+function nvidiaXml({
+  uuid,
+  serial,
+  idle,
+}: {
+  readonly uuid: string;
+  readonly serial: string;
+  readonly idle: boolean;
+}): string {
   const active = (on: boolean): string => (on ? 'Active' : 'Not Active');
   return `<?xml version="1.0" ?>
 <!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">

@@ -65,7 +65,12 @@ export function labShape(topology: Topology): LabShape {
   const ports = new Map<string, PortShape[]>();
   const isSwitch = new Set(topology.switches.map(({ name }) => name));
   const cables = [
-    ...topology.links.map(link => ({ ends: link.ends, rateBps: magnitude(link.rate), delayPs: Math.round(magnitude(link.length) * FIBRE_PS_PER_METRE), span: undefined })),
+    ...topology.links.map(link => ({
+      ends: link.ends,
+      rateBps: magnitude(link.rate),
+      delayPs: Math.round(magnitude(link.length) * FIBRE_PS_PER_METRE),
+      span: undefined,
+    })),
     ...spans.map(span => ({ ends: span.ends, rateBps: magnitude(span.rate), delayPs: undefined, span: span.name })),
   ];
   const devicePort = new Map<string, string>();
@@ -109,10 +114,19 @@ export function labShape(topology: Topology): LabShape {
     // Locally administered; the last octet is left for the ports.
     const mac = [0x02, 0xfa, (number >> 16) & 255, (number >> 8) & 255, number & 255, 0];
     const serial = `FSE${createHash('sha256').update(`${topology.name}/${name}`).digest('hex').slice(0, 10).toUpperCase()}`;
-    identities.set(name, { name, site, serial, baseMac: mac.map(octet => octet.toString(16).padStart(2, '0')).join(':') });
+    identities.set(name, {
+      name,
+      site,
+      serial,
+      baseMac: mac.map(octet => octet.toString(16).padStart(2, '0')).join(':'),
+    });
   };
   const all = [...topology.switches, ...topology.hosts].map(({ name, site }) => ({ name, site }));
-  for (const [i, { name, site }] of [...all, ...spans.map(({ name }) => ({ name: `span-${name}`, site: '-' }))].entries()) identify(name, site, i + 1);
+  for (const [i, { name, site }] of [
+    ...all,
+    ...spans.map(({ name }) => ({ name: `span-${name}`, site: '-' })),
+  ].entries())
+    identify(name, site, i + 1);
 
   return {
     topology,
@@ -134,4 +148,5 @@ export function labShape(topology: Topology): LabShape {
 }
 
 /** `02:fa:00:00:01:03` for port 3 of a device whose base is `…:00`. */
-export const portMac = (baseMac: string, ifIndex: number): string => `${baseMac.slice(0, -2)}${(ifIndex & 255).toString(16).padStart(2, '0')}`;
+export const portMac = (baseMac: string, ifIndex: number): string =>
+  `${baseMac.slice(0, -2)}${(ifIndex & 255).toString(16).padStart(2, '0')}`;

@@ -8,11 +8,13 @@ export interface LinuxOptions {
   readonly system: Readonly<Record<string, () => string>>;
 }
 
-const missing = (program: string, file: string): ShellResult => fail(1, `${program}: ${program === 'tail' ? `cannot open '${file}' for reading` : file}: No such file or directory`);
+const missing = (program: string, file: string): ShellResult =>
+  fail(1, `${program}: ${program === 'tail' ? `cannot open '${file}' for reading` : file}: No such file or directory`);
 
 /** Programs that every emulated Linux box has: cat, tail -c, rm, kill, hostname. */
 export function linuxPrograms({ box, hostname, system }: LinuxOptions): Readonly<Record<string, Program>> {
-  const read = (file: string): string | undefined => (Object.hasOwn(system, file) ? (system[file] as () => string)() : box.read(file));
+  const read = (file: string): string | undefined =>
+    Object.hasOwn(system, file) ? (system[file] as () => string)() : box.read(file);
   return {
     hostname: () => succeed(`${hostname}\n`),
     cat({ argv }) {
@@ -25,7 +27,8 @@ export function linuxPrograms({ box, hostname, system }: LinuxOptions): Readonly
       return succeed(text);
     },
     tail({ argv: [, option, count, file] }) {
-      if (option !== '-c' || count === undefined || file === undefined || !/^\+?\d{1,15}$/.test(count)) return fail(1, 'tail: only -c [+]N FILE is part of this device');
+      if (option !== '-c' || count === undefined || file === undefined || !/^\+?\d{1,15}$/.test(count))
+        return fail(1, 'tail: only -c [+]N FILE is part of this device');
       const content = read(file);
       if (content === undefined) return missing('tail', file);
       const n = Number(count);
@@ -34,13 +37,15 @@ export function linuxPrograms({ box, hostname, system }: LinuxOptions): Readonly
     },
     rm({ argv }) {
       const force = argv[1] === '-f';
-      for (const file of argv.slice(force ? 2 : 1)) if (!box.remove(file) && !force) return fail(1, `rm: cannot remove '${file}': No such file or directory`);
+      for (const file of argv.slice(force ? 2 : 1))
+        if (!box.remove(file) && !force) return fail(1, `rm: cannot remove '${file}': No such file or directory`);
       return succeed();
     },
     kill({ argv }) {
       const signal = argv[1]?.startsWith('-') ? argv[1] : '-TERM';
       for (const word of argv.slice(argv[1]?.startsWith('-') ? 2 : 1)) {
-        if (!/^\d{1,9}$/.test(word)) return fail(1, `bash: line 1: kill: ${word}: arguments must be process or job IDs`);
+        if (!/^\d{1,9}$/.test(word))
+          return fail(1, `bash: line 1: kill: ${word}: arguments must be process or job IDs`);
         const process = box.process(Number(word));
         if (!process?.running()) return fail(1, `bash: line 1: kill: (${word}) - No such process`);
         if (signal !== '-0') process.signal();

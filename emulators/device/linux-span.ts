@@ -8,7 +8,7 @@ import { fail, type Program, runShell, type ShellResult, succeed } from './small
 
 export interface LinuxSpan {
   readonly name: string;
-  exec(command: string): ShellResult;
+  readonly exec: (command: string) => ShellResult;
 }
 
 type Direction = 'a-to-b' | 'b-to-a';
@@ -43,7 +43,15 @@ function tcSeconds(text: string): number {
  * The box that plays one span: Linux with two interfaces, `eth1` to the span's first end and `eth2` to its second, netem on
  * their egress. An interface that is down sends no light and takes no frames.
  */
-export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; readonly shape: LabShape; readonly span: Span }): LinuxSpan {
+export function linuxSpan({
+  sim,
+  shape,
+  span,
+}: {
+  readonly sim: FabricSim;
+  readonly shape: LabShape;
+  readonly span: Span;
+}): LinuxSpan {
   const name = shape.spanBox(span.name);
   const identity = shape.identity(name);
   const box = linuxBox();
@@ -56,7 +64,10 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     const { delayPs, loss } = sim.span(span.name, egress[dev]);
     wires[dev].netem = { limit: 1_000_000, delayS: Math.round(delayPs / 1e3) / 1e9, loss };
   }
-  const macs: Readonly<Record<Interface, string>> = { eth1: portMac(identity.baseMac, 1), eth2: portMac(identity.baseMac, 2) };
+  const macs: Readonly<Record<Interface, string>> = {
+    eth1: portMac(identity.baseMac, 1),
+    eth2: portMac(identity.baseMac, 2),
+  };
 
   const apply = (): void => {
     const passing = wires.eth1.up && wires.eth2.up;
@@ -73,7 +84,10 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
   const traffic = (dev: Interface): { readonly rx: Meter; readonly tx: Meter } => {
     const end = span.ends[dev === 'eth1' ? 0 : 1];
     const count = sim.count(end.node, end.port);
-    return seen[dev]({ rx: { bytes: count.txBytes, packets: count.txPackets }, tx: { bytes: count.rxBytes, packets: count.rxPackets } });
+    return seen[dev]({
+      rx: { bytes: count.txBytes, packets: count.txPackets },
+      tx: { bytes: count.rxBytes, packets: count.rxPackets },
+    });
   };
 
   const linkShow = (dev: Interface): string => {
@@ -86,7 +100,11 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
       {
         ifindex: dev === 'eth1' ? 2 : 3,
         ifname: dev,
-        flags: up ? (carrier ? ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP'] : ['NO-CARRIER', 'BROADCAST', 'MULTICAST', 'UP']) : ['BROADCAST', 'MULTICAST'],
+        flags: up
+          ? carrier
+            ? ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP']
+            : ['NO-CARRIER', 'BROADCAST', 'MULTICAST', 'UP']
+          : ['BROADCAST', 'MULTICAST'],
         mtu: 9100,
         qdisc: wires[dev].netem ? 'netem' : 'noqueue',
         operstate: carrier ? 'UP' : 'DOWN',
@@ -108,7 +126,9 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     const words = argv.slice(1);
     if (words.join(' ').startsWith('-j -s link show dev ')) {
       const dev = words[5];
-      return isInterface(dev) && words.length === 6 ? succeed(linkShow(dev)) : fail(1, `Device "${words[5] ?? ''}" does not exist.`);
+      return isInterface(dev) && words.length === 6
+        ? succeed(linkShow(dev))
+        : fail(1, `Device "${words[5] ?? ''}" does not exist.`);
     }
     const [link, set, keyword, dev, state] = words;
     if (link === 'link' && set === 'set' && keyword === 'dev' && (state === 'up' || state === 'down')) {
@@ -125,7 +145,8 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     const out = traffic(dev).tx;
     const drops = sim.spanCount(span.name, egress[dev]).lost;
     const counted = { bytes: out.bytes, packets: out.packets, drops, overlimits: 0, requeues: 0, backlog: 0, qlen: 0 };
-    if (!netem) return `${JSON.stringify([{ kind: 'noqueue', handle: '0:', root: true, refcnt: 2, options: {}, ...counted }])}\n`;
+    if (!netem)
+      return `${JSON.stringify([{ kind: 'noqueue', handle: '0:', root: true, refcnt: 2, options: {}, ...counted }])}\n`;
     const options = {
       limit: netem.limit,
       ...(netem.delayS > 0 && { delay: { delay: netem.delayS, jitter: 0, correlation: 0 } }),
@@ -160,7 +181,10 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
           break;
         }
         default:
-          return fail(1, `What is "${words[i]}"?\nUsage: ... netem [ limit PACKETS ]\n                 [ delay TIME ]\n                 [ loss random PERCENT ]`);
+          return fail(
+            1,
+            `What is "${words[i]}"?\nUsage: ... netem [ limit PACKETS ]\n                 [ delay TIME ]\n                 [ loss random PERCENT ]`,
+          );
       }
     }
     wires[dev].netem = next;
@@ -176,7 +200,8 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
       return isInterface(dev) ? succeed(qdiscShow(dev)) : fail(1, `Cannot find device "${dev ?? ''}"`);
     }
     const [qdisc, verb, keyword, dev, root, kind] = words;
-    if (qdisc !== 'qdisc' || keyword !== 'dev' || root !== 'root') return fail(255, `Object "${qdisc ?? ''}" is unknown, try "tc help".`);
+    if (qdisc !== 'qdisc' || keyword !== 'dev' || root !== 'root')
+      return fail(255, `Object "${qdisc ?? ''}" is unknown, try "tc help".`);
     if (!isInterface(dev)) return fail(1, `Cannot find device "${dev ?? ''}"`);
     if (verb === 'replace' && kind === 'netem') return replace(dev, words.slice(6));
     if (verb === 'del') {
@@ -194,16 +219,25 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     const loop = /^\s*while\s+(?::|true)\s*;\s*do\s+([^]*?);?\s*done\s*$/.exec(script)?.[1];
     if (loop === undefined) return run(script);
     if (!background) return fail(1, 'sh: an endless loop runs in the background on this device');
-    const steps = loop.split(';').map(step => step.trim()).filter(step => step !== '');
-    const sleeps = steps.map(step => /^sleep\s+(\d+(?:\.\d+)?)$/.exec(step)?.[1]).map(text => (text === undefined ? undefined : Number(text) * 1e12));
-    if (!sleeps.some(ps => ps !== undefined && ps >= 1)) return fail(1, 'sh: a loop without sleep would never let time pass');
+    const steps = loop
+      .split(';')
+      .map(step => step.trim())
+      .filter(step => step !== '');
+    const sleeps = steps
+      .map(step => /^sleep\s+(\d+(?:\.\d+)?)$/.exec(step)?.[1])
+      .map(text => (text === undefined ? undefined : Number(text) * 1e12));
+    if (!sleeps.some(ps => ps !== undefined && ps >= 1))
+      return fail(1, 'sh: a loop without sleep would never let time pass');
     let running = true;
     let at = 0;
     const play = (): void => {
       while (running) {
         const index = at++ % steps.length;
         const pause = sleeps[index];
-        if (pause !== undefined) return void sim.at(sim.nowPs + Math.max(1, Math.round(pause)), play);
+        if (pause !== undefined) {
+          sim.at(sim.nowPs + Math.max(1, Math.round(pause)), play);
+          return;
+        }
         run(steps[index] as string);
       }
     };
@@ -226,7 +260,8 @@ export function linuxSpan({ sim, shape, span }: { readonly sim: FabricSim; reado
     tc,
     sh,
   };
-  const run = (command: string): ShellResult => runShell(command, { programs, write: (file, text) => box.write(file, text) });
+  const run = (command: string): ShellResult =>
+    runShell(command, { programs, write: (file, text) => box.write(file, text) });
   return { name, exec: run };
 }
 
@@ -246,7 +281,8 @@ function meter(): (now: Reading) => Reading {
   let last = base;
   const plus = (a: Meter, b: Meter): Meter => ({ bytes: a.bytes + b.bytes, packets: a.packets + b.packets });
   return now => {
-    if (now.rx.packets < last.rx.packets || now.tx.packets < last.tx.packets) base = { rx: plus(base.rx, last.rx), tx: plus(base.tx, last.tx) };
+    if (now.rx.packets < last.rx.packets || now.tx.packets < last.tx.packets)
+      base = { rx: plus(base.rx, last.rx), tx: plus(base.tx, last.tx) };
     last = now;
     return { rx: plus(base.rx, now.rx), tx: plus(base.tx, now.tx) };
   };

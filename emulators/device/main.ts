@@ -28,7 +28,8 @@ class UsageError extends Error {}
 function count(text: string | undefined, what: string, least: number): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (!Number.isFinite(value) || value < least || text.trim() === '') throw new UsageError(`${what} "${text}" is not a number of at least ${least}.`);
+  if (!Number.isFinite(value) || value < least || text.trim() === '')
+    throw new UsageError(`${what} "${text}" is not a number of at least ${least}.`);
   return value;
 }
 
@@ -66,7 +67,12 @@ function readArguments(argv: readonly string[]): Arguments {
   } catch (error) {
     throw new UsageError(`${parsed.topology} is not a topology: ${(error as Error).message}`);
   }
-  if (!Array.isArray(topology?.hosts) || !Array.isArray(topology.switches) || !Array.isArray(topology.links) || typeof topology.spans !== 'object') {
+  if (
+    !Array.isArray(topology?.hosts) ||
+    !Array.isArray(topology.switches) ||
+    !Array.isArray(topology.links) ||
+    typeof topology.spans !== 'object'
+  ) {
     throw new UsageError(`${parsed.topology} is not a topology: it needs hosts, switches, links and spans.`);
   }
   const trainPackets = count(parsed.train, '--train', 1);
@@ -91,13 +97,22 @@ function readArguments(argv: readonly string[]): Arguments {
 /** Everything a person needs to reach each device by hand. */
 export function describeLab(lab: EmulatedLab): string {
   const { user, keyFile, knownHostsFile, community, snmpAuth, snmpPrivacy } = lab.secrets;
-  const lines = [`inventory  ${lab.inventory}`, `clock      ${lab.clockUrl}  (curl -d '{"forNs":1000000}' ${lab.clockUrl}/elapse)`, `traps to   127.0.0.1:${lab.trapsPort}/udp`, ''];
+  const lines = [
+    `inventory  ${lab.inventory}`,
+    `clock      ${lab.clockUrl}  (curl -d '{"forNs":1000000}' ${lab.clockUrl}/elapse)`,
+    `traps to   127.0.0.1:${lab.trapsPort}/udp`,
+    '',
+  ];
   for (const { name, driver, sshPort, snmpPort } of lab.devices) {
     lines.push(`${name} (${driver})`);
-    lines.push(`  ssh -p ${sshPort} -i ${keyFile} -o IdentitiesOnly=yes -o UserKnownHostsFile=${knownHostsFile} -o StrictHostKeyChecking=yes ${user}@127.0.0.1`);
+    lines.push(
+      `  ssh -p ${sshPort} -i ${keyFile} -o IdentitiesOnly=yes -o UserKnownHostsFile=${knownHostsFile} -o StrictHostKeyChecking=yes ${user}@127.0.0.1`,
+    );
     if (snmpPort !== undefined) {
       lines.push(`  snmpbulkwalk -v2c -c ${community} 127.0.0.1:${snmpPort} 1.3.6.1.2.1.31.1.1`);
-      lines.push(`  snmpbulkwalk -v3 -l authPriv -u ${user} -a SHA-256 -A ${snmpAuth} -x AES -X ${snmpPrivacy} 127.0.0.1:${snmpPort} 1.3.6.1.2.1.31.1.1`);
+      lines.push(
+        `  snmpbulkwalk -v3 -l authPriv -u ${user} -a SHA-256 -A ${snmpAuth} -x AES -X ${snmpPrivacy} 127.0.0.1:${snmpPort} 1.3.6.1.2.1.31.1.1`,
+      );
     }
   }
   return `${lines.join('\n')}\n`;

@@ -25,7 +25,10 @@ export function floatText(value: number, width: number): string {
     const text = value.toFixed(digits);
     if (text.length <= width) return text.padStart(width);
   }
-  return value.toExponential(width >= 7 ? 1 : 0).replace(/e([+-])(\d)$/, 'e$10$2').padStart(width);
+  return value
+    .toExponential(width >= 7 ? 1 : 0)
+    .replace(/e([+-])(\d)$/, 'e$10$2')
+    .padStart(width);
 }
 
 export interface NcclJobText {
@@ -52,10 +55,27 @@ export function ncclHeader({ tool, bytes, ranks, gpu, checked }: NcclJobText): s
     `# nThread 1 nGpus 1 minBytes ${bytes} maxBytes ${bytes} step: 1048576(bytes) warmup iters: 0 iters: 1 agg iters: 1 validation: ${checked ? 1 : 0} graph: 0 unalign: 0`,
     '#',
     '# Using devices',
-    ...ranks.map(({ host, pid }, rank) => `#  Rank ${p(String(rank), 2)} Group  0 Pid ${p(String(pid), 6)} on ${p(host, 10)} device  0 [0000:01:00] ${gpu}`),
+    ...ranks.map(
+      ({ host, pid }, rank) =>
+        `#  Rank ${p(String(rank), 2)} Group  0 Pid ${p(String(pid), 6)} on ${p(host, 10)} device  0 [0000:01:00] ${gpu}`,
+    ),
     '#',
     `# ${p('', 10)}  ${p('', 12)}  ${p('', 8)}  ${p('', 6)}  ${p('', 6)}           out-of-place                       in-place          `,
-    columns(['size', 'count', 'type', 'redop', 'root', 'time', 'algbw', 'busbw', '#wrong', 'time', 'algbw', 'busbw', '#wrong']),
+    columns([
+      'size',
+      'count',
+      'type',
+      'redop',
+      'root',
+      'time',
+      'algbw',
+      'busbw',
+      '#wrong',
+      'time',
+      'algbw',
+      'busbw',
+      '#wrong',
+    ]),
     columns(['(B)', '(elements)', '', '', '', '(us)', '(GB/s)', '(GB/s)', '', '(us)', '(GB/s)', '(GB/s)', '']),
     '',
   ].join('\n');

@@ -19,7 +19,10 @@ const ARGUMENTS: Readonly<Record<string, string>> = { defect: '--defect', trainP
 const provider: LabProvider = {
   async provide(topology, { seed, options }) {
     const unknown = Object.keys(options).filter(key => !Object.hasOwn(ARGUMENTS, key));
-    if (unknown.length > 0) throw new TestbedUnavailable(`The emulated lab has no option ${unknown.join(', ')}. Known: ${Object.keys(ARGUMENTS).join(', ')}.`);
+    if (unknown.length > 0)
+      throw new TestbedUnavailable(
+        `The emulated lab has no option ${unknown.join(', ')}. Known: ${Object.keys(ARGUMENTS).join(', ')}.`,
+      );
     const folder = await mkdtemp(path.join(tmpdir(), 'farspan-emulated-'));
     const file = path.join(folder, 'topology.json');
     await writeFile(file, JSON.stringify(topology));
@@ -30,7 +33,13 @@ const provider: LabProvider = {
         '--import',
         loader,
         fileURLToPath(new URL('main.ts', import.meta.url)),
-        ...['--ready-json', '--topology', file, '--dir', path.join(folder, 'lab'), '--seed', String(seed)],
+        '--ready-json',
+        '--topology',
+        file,
+        '--dir',
+        path.join(folder, 'lab'),
+        '--seed',
+        String(seed),
         ...Object.entries(options).map(([key, value]) => `${ARGUMENTS[key]}=${value}`),
       ],
       // NODE_OPTIONS of a test runner would load its hooks into the lab.
@@ -79,7 +88,9 @@ const provider: LabProvider = {
       return { inventory: await ready, stop };
     } catch (error) {
       await stop();
-      throw new TestbedUnavailable(`The emulated lab did not start: ${stderr.trim() || (error as Error).message}`, { cause: error });
+      throw new TestbedUnavailable(`The emulated lab did not start: ${stderr.trim() || (error as Error).message}`, {
+        cause: error,
+      });
     }
   },
 };

@@ -34,7 +34,9 @@ const LONGEST = 64 * 1024;
 export const succeed = (stdout = ''): ShellResult => ({ stdout, stderr: '', code: 0 });
 export const fail = (code: number, stderr: string): ShellResult => ({ stdout: '', stderr: `${stderr}\n`, code });
 
-type Token = { readonly kind: 'word'; readonly text: string } | { readonly kind: 'operator'; readonly text: ';' | '&' | '&&' | '||' | '>' | '<' | '2>&1' | '2>' | '|' };
+type Operator = ';' | '&' | '&&' | '||' | '>' | '<' | '2>&1' | '2>' | '|';
+
+type Token = { readonly kind: 'word'; readonly text: string } | { readonly kind: 'operator'; readonly text: Operator };
 
 const OPERATOR = /2>&1|2>|&&|\|\||[;&|<>]/y;
 
@@ -62,11 +64,11 @@ function tokenize(line: string): Token[] | string {
       i += 2;
     } else {
       OPERATOR.lastIndex = i;
-      const operator = (c === '2' && word !== undefined ? undefined : OPERATOR.exec(line)?.[0]) as Exclude<Token['text'], string> | undefined;
+      const operator = (c === '2' && word !== undefined ? undefined : OPERATOR.exec(line)?.[0]) as Operator | undefined;
       if (operator !== undefined) {
         end();
         tokens.push({ kind: 'operator', text: operator });
-        i += (operator as string).length;
+        i += operator.length;
       } else {
         word = (word ?? '') + c;
         i++;
@@ -94,8 +96,15 @@ export function runShell(line: string, { programs, write = () => {} }: ShellOpti
   let lastPid: number | undefined;
   let hangUp = false;
 
-  const execute = (words: readonly string[], output: string | undefined, merged: boolean, background: boolean): void => {
-    const argv = words.map(word => word.replaceAll('$!', () => (lastPid === undefined ? '' : String(lastPid))).replaceAll('$?', () => String(code)));
+  const execute = (
+    words: readonly string[],
+    output: string | undefined,
+    merged: boolean,
+    background: boolean,
+  ): void => {
+    const argv = words.map(word =>
+      word.replaceAll('$!', () => (lastPid === undefined ? '' : String(lastPid))).replaceAll('$?', () => String(code)),
+    );
     while (argv[0] !== undefined && PREFIXES.has(argv[0])) argv.shift();
     const [name] = argv;
     if (name === undefined) return;
@@ -137,11 +146,17 @@ export function runShell(line: string, { programs, write = () => {} }: ShellOpti
     }
     if (token.text === '>' || token.text === '<' || token.text === '2>') {
       const file = tokens[++i];
-      if (file?.kind !== 'word') return { stdout, stderr: `${stderr}bash: -c: line 1: syntax error near unexpected token \`newline'\n`, code: 2 };
+      if (file?.kind !== 'word')
+        return {
+          stdout,
+          stderr: `${stderr}bash: -c: line 1: syntax error near unexpected token \`newline'\n`,
+          code: 2,
+        };
       if (token.text === '>') output = file.text;
       continue;
     }
-    if (token.text === '|') return { stdout, stderr: `${stderr}bash: -c: line 1: pipes are not part of this device\n`, code: 2 };
+    if (token.text === '|')
+      return { stdout, stderr: `${stderr}bash: -c: line 1: pipes are not part of this device\n`, code: 2 };
     if (words.length > 0 && !skip) execute(words, output, merged, token.text === '&');
     words = [];
     output = undefined;

@@ -102,22 +102,27 @@ const EMPTY = Buffer.alloc(0);
 /** `type` set and `value` present: the codec writes anything else as Null. */
 function encode({ type, value }: SnmpRow): WireVarbind['value'] {
   const now: SnmpScalar = typeof value === 'function' ? value() : value;
-  if (type === SNMP.octets || type === SNMP.opaque) return Buffer.isBuffer(now) ? now : Buffer.from(String(now), 'utf8');
+  if (type === SNMP.octets || type === SNMP.opaque)
+    return Buffer.isBuffer(now) ? now : Buffer.from(String(now), 'utf8');
   if (type === SNMP.counter64) {
     const bytes = Buffer.alloc(8);
     bytes.writeBigUInt64BE(BigInt.asUintN(64, BigInt(now as bigint)));
     // BER integers have no superfluous leading octets (X.690 section 8.3.2); a set top bit needs a zero octet before it.
     let start = 0;
     while (start < 7 && bytes[start] === 0 && ((bytes[start + 1] as number) & 0x80) === 0) start++;
-    return start === 0 && ((bytes[0] as number) & 0x80) !== 0 ? Buffer.concat([Buffer.of(0), bytes]) : bytes.subarray(start);
+    return start === 0 && ((bytes[0] as number) & 0x80) !== 0
+      ? Buffer.concat([Buffer.of(0), bytes])
+      : bytes.subarray(start);
   }
   if (type === SNMP.integer) return Number(now) | 0;
-  if (type === SNMP.counter32 || type === SNMP.gauge32 || type === SNMP.timeTicks) return Number(BigInt.asUintN(32, BigInt(Math.floor(Number(now)))));
+  if (type === SNMP.counter32 || type === SNMP.gauge32 || type === SNMP.timeTicks)
+    return Number(BigInt.asUintN(32, BigInt(Math.floor(Number(now)))));
   return now;
 }
 
 /** An upper estimate of a varbind's size on the wire, B. */
-const sizeOf = ({ oid, value }: WireVarbind): number => oid.length + 16 + (Buffer.isBuffer(value) ? value.length : typeof value === 'string' ? value.length : 9);
+const sizeOf = ({ oid, value }: WireVarbind): number =>
+  oid.length + 16 + (Buffer.isBuffer(value) ? value.length : typeof value === 'string' ? value.length : 9);
 
 /**
  * A real SNMP agent on loopback: v1, v2c and v3 (USM with SHA or SHA-256 and AES-128). Message format, USM and BER are
@@ -132,6 +137,16 @@ export async function startSnmpAgent(options: SnmpAgentOptions): Promise<SnmpAge
   const bound = new Proxy(socket, {
     get(target, name) {
       if (name === 'bind') return () => bound;
+      // Whatever arrives, the agent lives: a datagram that the codec can not take is dropped.
+      if (name === 'on')
+        return (event: string, listener: (...args: unknown[]) => void) =>
+          target.on(event, (...args: unknown[]) => {
+            try {
+              listener(...args);
+            } catch {
+              // Dropped, as a real agent counts and drops it (snmpInASNParseErrs).
+            }
+          });
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
     },
@@ -177,8 +192,11 @@ export async function startSnmpAgent(options: SnmpAgentOptions): Promise<SnmpAge
   const inTime = (socket: Socket, message: WireMessage, from: RemoteInfo): boolean => {
     if (message.version !== V3 || !message.hasAuthentication()) return true;
     const { msgAuthoritativeEngineBoots, msgAuthoritativeEngineTime } = message.msgSecurityParameters;
-    if (msgAuthoritativeEngineBoots === boots() && Math.abs(msgAuthoritativeEngineTime - seconds()) <= TIME_WINDOW_S) return true;
-    const report = message.createV3ResponseFromRequest(message.createReportResponseMessage(agent.engine, '', USM_NOT_IN_TIME_WINDOWS).pdu);
+    if (msgAuthoritativeEngineBoots === boots() && Math.abs(msgAuthoritativeEngineTime - seconds()) <= TIME_WINDOW_S)
+      return true;
+    const report = message.createV3ResponseFromRequest(
+      message.createReportResponseMessage(agent.engine, '', USM_NOT_IN_TIME_WINDOWS).pdu,
+    );
     report.msgGlobalData.msgFlags &= ~2;
     agent.listener.send(stamp(report), from, socket);
     return false;
@@ -231,7 +249,10 @@ export async function startSnmpAgent(options: SnmpAgentOptions): Promise<SnmpAge
     const store = options.store();
     const { varbinds } = message.pdu;
     const fixed = Math.max(0, Math.min(message.pdu.nonRepeaters ?? 0, varbinds.length));
-    const largest = message.version === V3 ? Math.min(LARGEST_RESPONSE, Math.max(484, message.msgGlobalData.msgMaxSize) - 400) : LARGEST_RESPONSE;
+    const largest =
+      message.version === V3
+        ? Math.min(LARGEST_RESPONSE, Math.max(484, message.msgGlobalData.msgMaxSize) - 400)
+        : LARGEST_RESPONSE;
     const found: WireVarbind[] = [];
     let size = 0;
     const push = (oid: string): string => {

@@ -58,7 +58,9 @@ export class SnmpStore {
       if (!exact.has(row.oid)) exact.set(row.oid, row);
     }
     this.#exact = exact;
-    this.#entries = [...exact.values()].map(row => ({ arcs: arcsOf(row.oid), row })).sort((a, b) => compare(a.arcs, b.arcs));
+    this.#entries = [...exact.values()]
+      .map(row => ({ arcs: arcsOf(row.oid), row }))
+      .sort((a, b) => compare(a.arcs, b.arcs));
   }
 
   get size(): number {
@@ -142,8 +144,13 @@ export function snmprecRows(latin1: string): SnmpRow[] {
     const tag = line.slice(first + 1, second);
     const hex = tag.endsWith('x');
     const type = Number(hex ? tag.slice(0, -1) : tag);
-    if (first < 0 || second < 0 || !TAGS.has(type)) throw new RangeError(`Line ${i + 1} is no snmprec row: ${JSON.stringify(line.slice(0, 80))}`);
-    rows.push({ oid: line.slice(0, first).replace(/^\./, ''), type: type as SnmpType, value: replayed(type as SnmpType, line.slice(second + 1), hex) });
+    if (first < 0 || second < 0 || !TAGS.has(type))
+      throw new RangeError(`Line ${i + 1} is no snmprec row: ${JSON.stringify(line.slice(0, 80))}`);
+    rows.push({
+      oid: line.slice(0, first).replace(/^\./, ''),
+      type: type as SnmpType,
+      value: replayed(type as SnmpType, line.slice(second + 1), hex),
+    });
   }
   return rows;
 }

@@ -22,7 +22,8 @@ const VERSION_2C = 1;
 
 function tagged(tag: number, content: Buffer): Buffer {
   const { length } = content;
-  const head = length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >> 8, length & 255];
+  const head =
+    length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >> 8, length & 255];
   return Buffer.concat([Buffer.from(head), content]);
 }
 
@@ -53,7 +54,8 @@ function oidOf(oid: string): Buffer {
 function valueOf({ type, value }: Omit<TrapVarbind, 'oid'>): Buffer {
   if (type === SNMP.oid) return oidOf(String(value));
   if (type === SNMP.ipAddress) return tagged(type, Buffer.from(String(value).split('.').map(Number)));
-  if (type === SNMP.octets || type === SNMP.opaque) return tagged(type, Buffer.isBuffer(value) ? value : Buffer.from(String(value)));
+  if (type === SNMP.octets || type === SNMP.opaque)
+    return tagged(type, Buffer.isBuffer(value) ? value : Buffer.from(String(value)));
   if (type === SNMP.null) return tagged(type, Buffer.alloc(0));
   return integer(type, BigInt(value as number | bigint));
 }
@@ -68,7 +70,21 @@ export function encodeTrap({ community, requestId, upTime, trapOid, varbinds }: 
     { oid: '1.3.6.1.6.3.1.1.4.1.0', type: SNMP.oid, value: trapOid },
     ...varbinds,
   ];
-  const list = tagged(SEQUENCE, Buffer.concat(all.map(varbind => tagged(SEQUENCE, Buffer.concat([oidOf(varbind.oid), valueOf(varbind)])))));
-  const pdu = tagged(TRAP_V2, Buffer.concat([integer(SNMP.integer, BigInt(requestId)), integer(SNMP.integer, 0n), integer(SNMP.integer, 0n), list]));
-  return tagged(SEQUENCE, Buffer.concat([integer(SNMP.integer, BigInt(VERSION_2C)), tagged(SNMP.octets, Buffer.from(community)), pdu]));
+  const list = tagged(
+    SEQUENCE,
+    Buffer.concat(all.map(varbind => tagged(SEQUENCE, Buffer.concat([oidOf(varbind.oid), valueOf(varbind)])))),
+  );
+  const pdu = tagged(
+    TRAP_V2,
+    Buffer.concat([
+      integer(SNMP.integer, BigInt(requestId)),
+      integer(SNMP.integer, 0n),
+      integer(SNMP.integer, 0n),
+      list,
+    ]),
+  );
+  return tagged(
+    SEQUENCE,
+    Buffer.concat([integer(SNMP.integer, BigInt(VERSION_2C)), tagged(SNMP.octets, Buffer.from(community)), pdu]),
+  );
 }

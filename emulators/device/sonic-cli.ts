@@ -13,7 +13,7 @@ export interface SonicOptions {
 }
 
 export interface SonicCli {
-  exec(command: string): ShellResult;
+  readonly exec: (command: string) => ShellResult;
 }
 
 const VERSION = '202405.1-farspan';
@@ -98,18 +98,60 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
       const now = state(port);
       const lane = (port.ifIndex - 1) * 4;
       const word = (up: boolean | undefined): string => (up === undefined ? 'N/A' : up ? 'up' : 'down');
-      return [port.devicePort, [0, 1, 2, 3].map(i => lane + i).join(','), speedOf(port.rateBps), '9100', 'rs', `etp${port.ifIndex}`, 'routed', word(now?.operUp), word(now?.adminUp), 'QSFP28 or later', 'off'];
+      return [
+        port.devicePort,
+        [0, 1, 2, 3].map(i => lane + i).join(','),
+        speedOf(port.rateBps),
+        '9100',
+        'rs',
+        `etp${port.ifIndex}`,
+        'routed',
+        word(now?.operUp),
+        word(now?.adminUp),
+        'QSFP28 or later',
+        'off',
+      ];
     });
     return tabulate(headers, rows, RIGHT);
   };
 
   const interfacesCounters = (): string => {
-    const headers = ['IFACE', 'STATE', 'RX_OK', 'RX_BPS', 'RX_UTIL', 'RX_ERR', 'RX_DRP', 'RX_OVR', 'TX_OK', 'TX_BPS', 'TX_UTIL', 'TX_ERR', 'TX_DRP', 'TX_OVR'];
+    const headers = [
+      'IFACE',
+      'STATE',
+      'RX_OK',
+      'RX_BPS',
+      'RX_UTIL',
+      'RX_ERR',
+      'RX_DRP',
+      'RX_OVR',
+      'TX_OK',
+      'TX_BPS',
+      'TX_UTIL',
+      'TX_ERR',
+      'TX_DRP',
+      'TX_OVR',
+    ];
     const rows = ports.map(port => {
       const count = sim.count(node, port.port);
       const now = state(port);
       const letter = !now ? 'N/A' : !now.adminUp ? 'X' : now.operUp ? 'U' : 'D';
-      return [port.devicePort, letter, commas(count.rxPackets), 'N/A', 'N/A', '0', '0', 'N/A', commas(count.txPackets), 'N/A', 'N/A', '0', commas(count.drops), 'N/A'];
+      return [
+        port.devicePort,
+        letter,
+        commas(count.rxPackets),
+        'N/A',
+        'N/A',
+        '0',
+        '0',
+        'N/A',
+        commas(count.txPackets),
+        'N/A',
+        'N/A',
+        '0',
+        commas(count.drops),
+        'N/A',
+      ];
     });
     return tabulate(headers, rows, RIGHT);
   };
@@ -118,15 +160,26 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
     const table = (title: string, read: (port: PortShape) => number): string =>
       tabulate(
         [title, ...PRIORITIES.map(priority => `PFC${priority}`)],
-        ports.map(port => [port.devicePort, ...PRIORITIES.map(priority => (priority === LOSSLESS ? commas(read(port)) : '0'))]),
+        ports.map(port => [
+          port.devicePort,
+          ...PRIORITIES.map(priority => (priority === LOSSLESS ? commas(read(port)) : '0')),
+        ]),
         RIGHT,
       );
     return `${table('Port Rx', port => sim.count(node, port.port).pfcRx)}\n${table('Port Tx', port => sim.count(node, port.port).pfcTx)}`;
   };
 
   const queues = (): readonly { readonly name: string; readonly lossless: boolean; readonly multicast: boolean }[] => [
-    ...Array.from({ length: UNICAST_QUEUES }, (_, i) => ({ name: `UC${i}`, lossless: i === LOSSLESS, multicast: false })),
-    ...Array.from({ length: MULTICAST_QUEUES }, (_, i) => ({ name: `MC${i + UNICAST_QUEUES}`, lossless: false, multicast: true })),
+    ...Array.from({ length: UNICAST_QUEUES }, (_, i) => ({
+      name: `UC${i}`,
+      lossless: i === LOSSLESS,
+      multicast: false,
+    })),
+    ...Array.from({ length: MULTICAST_QUEUES }, (_, i) => ({
+      name: `MC${i + UNICAST_QUEUES}`,
+      lossless: false,
+      multicast: true,
+    })),
   ];
 
   /** The simulator counts packets of the lossless queue; what it does not count per queue is N/A, multicast does not exist. */
@@ -146,23 +199,47 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
     ports
       .map(port => {
         const { ecnMarked } = sim.count(node, port.port);
-        const rows = queues().map(({ name, lossless }) => [port.devicePort, name, '0', '0', lossless ? commas(ecnMarked) : '0', lossless ? 'N/A' : '0']);
-        return tabulate(['Port', 'TxQ', 'WredDrp/pkts', 'WredDrp/bytes', 'EcnMarked/pkts', 'EcnMarked/bytes'], rows, RIGHT);
+        const rows = queues().map(({ name, lossless }) => [
+          port.devicePort,
+          name,
+          '0',
+          '0',
+          lossless ? commas(ecnMarked) : '0',
+          lossless ? 'N/A' : '0',
+        ]);
+        return tabulate(
+          ['Port', 'TxQ', 'WredDrp/pkts', 'WredDrp/bytes', 'EcnMarked/pkts', 'EcnMarked/bytes'],
+          rows,
+          RIGHT,
+        );
       })
       .join('\n');
 
   const queueWatermark = (): string => {
-    const rows = ports.map(port => [port.devicePort, ...Array.from({ length: UNICAST_QUEUES }, (_, i) => (i === LOSSLESS ? String(watermark(port)) : 'N/A'))]);
+    const rows = ports.map(port => [
+      port.devicePort,
+      ...Array.from({ length: UNICAST_QUEUES }, (_, i) => (i === LOSSLESS ? String(watermark(port)) : 'N/A')),
+    ]);
     return `Egress shared pool occupancy per unicast queue:\n${tabulate(['Port', ...Array.from({ length: UNICAST_QUEUES }, (_, i) => `UC${i}`)], rows, RIGHT)}`;
   };
 
   const pfcwdStats = (): string =>
     // The watchdog is not modelled, so no queue is under watch.
-    tabulate(['QUEUE', 'STATUS', 'STORM DETECTED/RESTORED', 'TX OK/DROP', 'RX OK/DROP', 'TX LAST OK/DROP', 'RX LAST OK/DROP'], [], RIGHT);
+    tabulate(
+      ['QUEUE', 'STATUS', 'STORM DETECTED/RESTORED', 'TX OK/DROP', 'RX OK/DROP', 'TX LAST OK/DROP', 'RX LAST OK/DROP'],
+      [],
+      RIGHT,
+    );
 
   const lldpTable = (): string => {
     const up = ports.filter(port => state(port)?.operUp);
-    const rows = up.map(({ devicePort, far }) => [devicePort, far.node, far.devicePort, topology.hosts.some(({ name }) => name === far.node) ? 'O' : 'BR', far.devicePort]);
+    const rows = up.map(({ devicePort, far }) => [
+      devicePort,
+      far.node,
+      far.devicePort,
+      topology.hosts.some(({ name }) => name === far.node) ? 'O' : 'BR',
+      far.devicePort,
+    ]);
     const table = tabulate(['LocalPort', 'RemoteDevice', 'RemotePortID', 'Capability', 'RemotePortDescr'], rows, LEFT);
     return `Capability codes: (R) Router, (B) Bridge, (O) Other\n${table}${'-'.repeat(50)}\nTotal entries displayed:  ${rows.length}\n`;
   };
@@ -173,9 +250,33 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
       const port = ports.find(({ port }) => port === session.port);
       const age = session.established ? frrAge((sim.nowPs - session.sincePs) / 1e12) : 'never';
       const messages = session.established ? Math.floor((sim.nowPs - session.sincePs) / 60e12) + 2 : 0;
-      return [port?.farAddress ?? 'N/A', '4', session.neighborAsn, messages, messages, 0, 0, 0, age, session.established ? String(session.prefixes) : 'Active', session.neighbor];
+      return [
+        port?.farAddress ?? 'N/A',
+        '4',
+        session.neighborAsn,
+        messages,
+        messages,
+        0,
+        0,
+        0,
+        age,
+        session.established ? String(session.prefixes) : 'Active',
+        session.neighbor,
+      ];
     });
-    const headers = ['Neighbhor', 'V', 'AS', 'MsgRcvd', 'MsgSent', 'TblVer', 'InQ', 'OutQ', 'Up/Down', 'State/PfxRcd', 'NeighborName'];
+    const headers = [
+      'Neighbhor',
+      'V',
+      'AS',
+      'MsgRcvd',
+      'MsgSent',
+      'TblVer',
+      'InQ',
+      'OutQ',
+      'Up/Down',
+      'State/PfxRcd',
+      'NeighborName',
+    ];
     return [
       '',
       'IPv4 Unicast Summary:',
@@ -204,7 +305,10 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
       ['wred_green_enable', 'true'],
       ['ecn', 'ecn_all'],
     ] as const;
-    const [left, right] = [0, 1].map(column => Math.max(...rows.map(row => (row[column] as string).length))) as [number, number];
+    const [left, right] = [0, 1].map(column => Math.max(...rows.map(row => (row[column] as string).length))) as [
+      number,
+      number,
+    ];
     const rule = `${'-'.repeat(left)}  ${'-'.repeat(right)}`;
     return `Profile: AZURE_LOSSLESS\n${rule}\n${rows.map(([key, value]) => `${key.padEnd(left)}  ${value}`).join('\n')}\n${rule}\n\n`;
   };
@@ -242,12 +346,18 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
     'ip bgp summary': bgpSummary,
   };
 
-  const usage = (command: string, wrong: string): ShellResult => fail(2, `Usage: ${command} [OPTIONS] COMMAND [ARGS]...\nTry "${command} -h" for help.\n\nError: No such command "${wrong}".`);
+  const usage = (command: string, wrong: string): ShellResult =>
+    fail(
+      2,
+      `Usage: ${command} [OPTIONS] COMMAND [ARGS]...\nTry "${command} -h" for help.\n\nError: No such command "${wrong}".`,
+    );
 
   const programs: Readonly<Record<string, Program>> = {
     show({ argv }) {
       const key = argv.slice(1).join(' ');
-      return Object.hasOwn(SHOWS, key) ? succeed((SHOWS[key] as () => string)()) : usage('show', argv.slice(1).join(' '));
+      return Object.hasOwn(SHOWS, key)
+        ? succeed((SHOWS[key] as () => string)())
+        : usage('show', argv.slice(1).join(' '));
     },
     'sonic-clear'({ argv }) {
       if (argv.slice(1).join(' ') !== 'queue watermark unicast') return usage('sonic-clear', argv.slice(1).join(' '));
@@ -258,12 +368,15 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
       return succeed();
     },
     'sonic-cfggen'({ argv }) {
-      if (argv.slice(1).join(' ') !== '-d -v DEVICE_METADATA.localhost.mac') return fail(1, 'sonic-cfggen: error: not part of this device');
+      if (argv.slice(1).join(' ') !== '-d -v DEVICE_METADATA.localhost.mac')
+        return fail(1, 'sonic-cfggen: error: not part of this device');
       return succeed(`${identity.baseMac}\n`);
     },
     'sonic-db-cli'({ argv: [, database, verb, key] }) {
-      if (database !== 'COUNTERS_DB' || verb?.toUpperCase() !== 'HGETALL' || key === undefined) return fail(1, 'Invalid database name or command.');
-      if (key === 'COUNTERS_PORT_NAME_MAP') return succeed(pythonDict(ports.map(port => [port.devicePort, portOid(port)])));
+      if (database !== 'COUNTERS_DB' || verb?.toUpperCase() !== 'HGETALL' || key === undefined)
+        return fail(1, 'Invalid database name or command.');
+      if (key === 'COUNTERS_PORT_NAME_MAP')
+        return succeed(pythonDict(ports.map(port => [port.devicePort, portOid(port)])));
       return succeed(key.startsWith('COUNTERS:') ? countersOf(key.slice('COUNTERS:'.length)) : '{}\n');
     },
     ecnconfig: ({ argv }) => (argv[1] === '-l' ? succeed(ecnConfig()) : fail(2, 'usage: ecnconfig [-h] [-l]')),
@@ -274,9 +387,14 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
     },
     config({ argv }) {
       const [, subject, verb, name] = argv;
-      if (subject !== 'interface' || (verb !== 'shutdown' && verb !== 'startup') || name === undefined) return usage('config', argv.slice(1).join(' '));
+      if (subject !== 'interface' || (verb !== 'shutdown' && verb !== 'startup') || name === undefined)
+        return usage('config', argv.slice(1).join(' '));
       const port = shape.portNamed(node, name);
-      if (!port) return fail(2, `Usage: config interface ${verb} [OPTIONS] <interface_name>\nTry "config interface ${verb} -h" for help.\n\nError: Interface name ${name} is invalid. Please enter a valid interface name!!`);
+      if (!port)
+        return fail(
+          2,
+          `Usage: config interface ${verb} [OPTIONS] <interface_name>\nTry "config interface ${verb} -h" for help.\n\nError: Interface name ${name} is invalid. Please enter a valid interface name!!`,
+        );
       sim.setAdmin(node, port.port, verb === 'startup');
       return succeed();
     },
@@ -293,6 +411,13 @@ function bgpTable(headers: readonly string[], rows: readonly (readonly (string |
   const leftFrom = headers.indexOf('Up/Down');
   const widths = headers.map((header, i) => Math.max(header.length + 2, ...rows.map(row => String(row[i]).length)));
   const line = (cells: readonly (string | number)[]): string =>
-    cells.map((cell, i) => (i === 0 || i >= leftFrom ? String(cell).padEnd(widths[i] as number) : String(cell).padStart(widths[i] as number))).join('  ').trimEnd();
+    cells
+      .map((cell, i) =>
+        i === 0 || i >= leftFrom
+          ? String(cell).padEnd(widths[i] as number)
+          : String(cell).padStart(widths[i] as number),
+      )
+      .join('  ')
+      .trimEnd();
   return `${[line(headers), widths.map(width => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n')}\n`;
 }

@@ -45,7 +45,8 @@ const LONGEST_LINE = 4096;
 const sameBytes = (a: Buffer, b: Buffer): boolean => a.length === b.length && timingSafeEqual(a, b);
 
 /** OpenSSH's fingerprint: base64 of SHA-256 over the public key blob, without padding. */
-export const fingerprintOf = (blob: Buffer): string => `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
+export const fingerprintOf = (blob: Buffer): string =>
+  `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`;
 
 function parsedKey(text: string): ReturnType<typeof ssh2.utils.parseKey> & { type: string } {
   const key = ssh2.utils.parseKey(text);
@@ -68,9 +69,16 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
   const authenticate = (context: AuthContext): void => {
     if (context.username !== options.user) return context.reject(['publickey', 'password']);
     if (context.method === 'publickey') {
-      const match = allowed.find(key => key.type === context.key.algo && sameBytes(key.getPublicSSH(), context.key.data));
+      const match = allowed.find(
+        key => key.type === context.key.algo && sameBytes(key.getPublicSSH(), context.key.data),
+      );
       // Without a signature the client only asks whether the key would do.
-      if (match && (context.signature === undefined || (context.blob && match.verify(context.blob, context.signature, context.hashAlgo) === true))) return context.accept();
+      if (
+        match &&
+        (context.signature === undefined ||
+          (context.blob && match.verify(context.blob, context.signature, context.hashAlgo) === true))
+      )
+        return context.accept();
     }
     if (context.method === 'password' && options.password !== undefined) {
       const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
@@ -79,25 +87,28 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
     context.reject(options.password === undefined ? ['publickey'] : ['publickey', 'password']);
   };
 
-  const server = new ssh2.Server({ hostKeys: [options.hostKey], ident: 'OpenSSH_9.2p1 Debian-2+deb12u3' }, connection => {
-    connections.add(connection);
-    // ssh2 leaves TCP_NODELAY off: without this an exec takes 88 ms instead of 0.6 ms.
-    (connection as unknown as { setNoDelay(on: boolean): void }).setNoDelay(true);
-    connection.on('close', () => connections.delete(connection));
-    connection.on('error', () => connection.end());
-    connection.on('authentication', authenticate);
-    connection.on('session', accept => {
-      const session = accept();
-      session.on('pty', granted => granted?.());
-      session.on('window-change', granted => granted?.());
-      session.on('env', granted => granted?.());
-      session.on('exec', (granted, _reject, { command }) => {
-        const channel = granted();
-        finish(channel, connection, options.device.exec(command));
+  const server = new ssh2.Server(
+    { hostKeys: [options.hostKey], ident: 'OpenSSH_9.2p1 Debian-2+deb12u3' },
+    connection => {
+      connections.add(connection);
+      // ssh2 leaves TCP_NODELAY off: without this an exec takes 88 ms instead of 0.6 ms.
+      (connection as unknown as { setNoDelay(on: boolean): void }).setNoDelay(true);
+      connection.on('close', () => connections.delete(connection));
+      connection.on('error', () => connection.end());
+      connection.on('authentication', authenticate);
+      connection.on('session', accept => {
+        const session = accept();
+        session.on('pty', granted => granted?.());
+        session.on('window-change', granted => granted?.());
+        session.on('env', granted => granted?.());
+        session.on('exec', (granted, _reject, { command }) => {
+          const channel = granted();
+          finish(channel, connection, options.device.exec(command));
+        });
+        session.on('shell', granted => interact(granted(), connection, options.device));
       });
-      session.on('shell', granted => interact(granted(), connection, options.device));
-    });
-  });
+    },
+  );
   server.on('error', () => {});
 
   const listen = async (port: number): Promise<number> => {

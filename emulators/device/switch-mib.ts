@@ -57,7 +57,8 @@ export function switchMib(options: SwitchMibOptions): SnmpStore {
   const identity = shape.identity(node);
   const ports = shape.ports(node);
   const rows: SnmpRow[] = [];
-  const add = (oid: string, type: SnmpType, value: SnmpScalar | (() => SnmpScalar)): void => void rows.push({ oid, type, value });
+  const add = (oid: string, type: SnmpType, value: SnmpScalar | (() => SnmpScalar)): void =>
+    void rows.push({ oid, type, value });
   const text = (oid: string, value: string): void => add(oid, SNMP.octets, Buffer.from(value));
   const uptime = (): number => ticks(sim.nowPs - sim.bootedAtPs(node));
   const state = (port: PortShape): SimPort => {
@@ -67,7 +68,10 @@ export function switchMib(options: SwitchMibOptions): SnmpStore {
   };
   const upDown = (up: boolean): number => (up ? 1 : 2);
 
-  text('1.3.6.1.2.1.1.1.0', `SONiC Software Version: SONiC.202405.1-farspan - HwSku: Farspan-Emulated - Distribution: Debian 12.5 - Kernel: 6.1.0-22-2-amd64`);
+  text(
+    '1.3.6.1.2.1.1.1.0',
+    `SONiC Software Version: SONiC.202405.1-farspan - HwSku: Farspan-Emulated - Distribution: Debian 12.5 - Kernel: 6.1.0-22-2-amd64`,
+  );
   // The OID of SONiC's snmpd: net-snmp's own linux agent.
   add('1.3.6.1.2.1.1.2.0', SNMP.oid, '1.3.6.1.4.1.8072.3.2.10');
   add('1.3.6.1.2.1.1.3.0', SNMP.timeTicks, uptime);
@@ -91,7 +95,9 @@ export function switchMib(options: SwitchMibOptions): SnmpStore {
     add(`${IF_ENTRY}.6.${i}`, SNMP.octets, macBytes(portMac(identity.baseMac, i)));
     add(`${IF_ENTRY}.7.${i}`, SNMP.integer, () => upDown(state(port).adminUp));
     add(`${IF_ENTRY}.8.${i}`, SNMP.integer, () => upDown(state(port).operUp));
-    add(`${IF_ENTRY}.9.${i}`, SNMP.timeTicks, () => Math.max(0, ticks(state(port).lastChangePs - sim.bootedAtPs(node))));
+    add(`${IF_ENTRY}.9.${i}`, SNMP.timeTicks, () =>
+      Math.max(0, ticks(state(port).lastChangePs - sim.bootedAtPs(node))),
+    );
     counter(10, ({ rxBytes }) => rxBytes);
     counter(11, ({ rxPackets }) => rxPackets);
     counter(13, () => 0);
@@ -114,7 +120,10 @@ export function switchMib(options: SwitchMibOptions): SnmpStore {
     add(`${IFX_ENTRY}.19.${i}`, SNMP.timeTicks, 0);
   }
 
-  const entity = (index: number, entry: { descr: string; parent: number; kind: number; name: string; serial?: string }): void => {
+  const entity = (
+    index: number,
+    entry: { descr: string; parent: number; kind: number; name: string; serial?: string },
+  ): void => {
     text(`${ENTITY}.2.${index}`, entry.descr);
     add(`${ENTITY}.4.${index}`, SNMP.integer, entry.parent);
     add(`${ENTITY}.5.${index}`, SNMP.integer, entry.kind);
@@ -137,9 +146,19 @@ export function switchMib(options: SwitchMibOptions): SnmpStore {
   sensor(CHASSIS_TEMPERATURE, 8, 1, () => undefined);
   for (const port of ports) {
     const index = PORT_BASE + port.ifIndex;
-    entity(index, { descr: `QSFP28 or later for ${port.devicePort}`, parent: CHASSIS, kind: 10, name: port.devicePort });
+    entity(index, {
+      descr: `QSFP28 or later for ${port.devicePort}`,
+      parent: CHASSIS,
+      kind: 10,
+      name: port.devicePort,
+    });
     const power = SENSOR_BASE + port.ifIndex;
-    entity(power, { descr: `${port.devicePort} RX power`, parent: index, kind: 8, name: `${port.devicePort} RX power` });
+    entity(power, {
+      descr: `${port.devicePort} RX power`,
+      parent: index,
+      kind: 8,
+      name: `${port.devicePort} RX power`,
+    });
     // RFC 3433 has dBm(14) only since its IANA registry (IANA-ENTITY-SENSOR-TC); precision 2 = 0.01 dBm.
     sensor(power, 14, 2, () => (seesLight(options, port) ? LIT_DBM : NO_LIGHT_DBM));
   }

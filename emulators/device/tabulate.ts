@@ -16,8 +16,12 @@ const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
  */
 export function tabulate(headers: readonly string[], rows: readonly (readonly Cell[])[], { text }: TableStyle): string {
   const cells = rows.map(row => headers.map((_, column) => String(row[column] ?? '')));
-  const widths = headers.map((header, column) => Math.max(header.length + (header === '' ? 0 : 2), ...cells.map(row => (row[column] as string).length)));
-  const right = headers.map((_, column) => text === 'right' || (cells.length > 0 && cells.every(row => NUMBER.test(row[column] as string))));
+  const widths = headers.map((header, column) =>
+    Math.max(header.length + (header === '' ? 0 : 2), ...cells.map(row => (row[column] as string).length)),
+  );
+  const right = headers.map(
+    (_, column) => text === 'right' || (cells.length > 0 && cells.every(row => NUMBER.test(row[column] as string))),
+  );
   const pad = (cell: string, column: number): string => {
     const width = widths[column] as number;
     return right[column] ? cell.padStart(width) : cell.padEnd(width);
