@@ -26,6 +26,7 @@ interface Typed {
   readonly inventory?: string;
   readonly profile?: string;
   readonly workers?: number;
+  readonly config?: string;
   readonly junit?: string;
   readonly tap?: string;
   readonly json?: string;
@@ -169,6 +170,7 @@ function scenarioOptions(command: Command): Command {
     .option('--option <name=value>', 'another option of the world; may be repeated', pair, {})
     .option('--inventory <file>', 'the lab, for --world lab')
     .option('--profile <file>', 'limits (YAML) instead of scenarios/profiles/default.yaml')
+    .option('--config <file>', "a Playwright configuration with your own scenarios and worlds, instead of Farspan's")
     .option('--runs <dir>', 'where run folders are made', 'runs')
     .option('--train <n>', 'packets simulated as one; 1 is exact', whole({ least: 1, most: 64 }), 8);
 }

@@ -17,6 +17,7 @@ export interface PlanCommand extends WorldSettings {
 export async function describedPlans({
   files,
   grep,
+  config,
   worlds,
   ...rest
 }: PlanCommand): Promise<readonly PlanDescription[]> {
@@ -26,10 +27,10 @@ export async function describedPlans({
     worlds,
     env,
     quiet: true,
-    ...(grep !== undefined && { grep }),
+    grep,
+    config,
   });
-  const [error] = errors;
-  if (error !== undefined && !error.includes('No tests found'))
+  if (errors.some(error => !error.includes('No tests found')))
     throw new UsageError(`the scenarios could not be loaded.\n${errors.join('\n')}\n${said}`.trim());
   return results.flatMap(result => {
     if (result.plan !== undefined) return [result.plan];

@@ -11,8 +11,10 @@ export const ROOT = path.resolve(import.meta.dirname, '../..');
 export interface PlaywrightRun {
   readonly files: readonly string[];
   readonly worlds: readonly string[];
-  readonly grep?: string;
-  readonly workers?: number;
+  readonly grep?: string | undefined;
+  /** Another configuration than Farspan's own: a team's scenarios and worlds. */
+  readonly config?: string | undefined;
+  readonly workers?: number | undefined;
   /** Added to the environment of Playwright: seed, options, profile, folder of runs. */
   readonly env: Readonly<Record<string, string>>;
   /** What Playwright prints is not shown. */
@@ -38,6 +40,7 @@ export async function playwrightRun({
   files,
   worlds,
   grep,
+  config,
   workers,
   env,
   quiet = false,
@@ -48,7 +51,7 @@ export async function playwrightRun({
   const args = [
     cli,
     'test',
-    `--config=${path.join(ROOT, 'playwright.config.ts')}`,
+    `--config=${config === undefined ? path.join(ROOT, 'playwright.config.ts') : path.resolve(config)}`,
     ...worlds.flatMap(world => ['--project', world]),
     ...(grep === undefined ? [] : ['--grep', grep]),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
@@ -56,7 +59,12 @@ export async function playwrightRun({
   ];
   try {
     const child = spawn(process.execPath, args, {
-      env: { ...process.env, ...env, FARSPAN_RESULTS: resultsFile },
+      env: {
+        ...process.env,
+        ...env,
+        FARSPAN_RESULTS: resultsFile,
+        ...(config !== undefined && { FARSPAN_CONFIG: path.resolve(config) }),
+      },
       stdio: ['ignore', quiet ? 'ignore' : 'inherit', 'pipe'],
       detached: true,
     });

@@ -31,13 +31,14 @@ const NOT_CRASH_SAFE =
 /** Plays scenarios, prints the summary, writes all reports; resolves with the exit code. */
 export async function run(command: RunCommand): Promise<number> {
   const settings = settingsOf(command);
-  const { files, worlds, grep, workers } = command;
+  const { files, worlds, grep, workers, config } = command;
   const ended = await playwrightRun({
     files,
     worlds,
     env: settings.env,
-    ...(grep !== undefined && { grep }),
-    ...(workers !== undefined && { workers }),
+    grep,
+    workers,
+    config,
   });
 
   if (ended.results.length === 0) return nothingRan(ended, command);
@@ -69,14 +70,15 @@ function nothingRan(
 ): number {
   if (abandoned) return EXIT.dirty;
   if (interrupted) return EXIT.interrupted;
-  if (errors.some(text => /No tests found/.test(text))) {
+  const unloaded = errors.filter(text => !/No tests found/.test(text));
+  if (errors.length > 0 && unloaded.length === 0) {
     const asked = [...files, ...(grep === undefined ? [] : [`-g ${JSON.stringify(grep)}`])].join(' ');
     process.stderr.write(
       `farspan: no scenario matches ${asked || 'this world'}, so nothing was judged. List them with: npx farspan plan\n`,
     );
     return EXIT.undecided;
   }
-  if (errors.length > 0)
+  if (unloaded.length > 0)
     throw new UsageError(`the scenarios could not be loaded, nothing was run.${said ? `\n${said}` : ''}`);
   throw new Error(`Playwright ended without a result.${said ? `\n${said}` : ''}`);
 }

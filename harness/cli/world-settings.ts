@@ -13,10 +13,12 @@ export interface WorldSettings {
   readonly option: Readonly<Record<string, string>>;
   readonly profile?: string;
   readonly runs: string;
+  /** Another Playwright configuration than Farspan's own. */
+  readonly config?: string;
 }
 
 /** As environment for playwright.config.ts. @throws UsageError when the options contradict each other or a file is not there */
-export function settingsOf({ worlds, seed, train, defect, inventory, option, profile, runs }: WorldSettings): {
+export function settingsOf({ worlds, seed, train, defect, inventory, option, profile, runs, config }: WorldSettings): {
   readonly env: Readonly<Record<string, string>>;
   readonly runsDir: string;
 } {
@@ -25,7 +27,7 @@ export function settingsOf({ worlds, seed, train, defect, inventory, option, pro
     throw new UsageError(`--inventory is for --world lab; ${worlds.join(' and ')} makes its own.`);
   if (worlds.includes('lab') && defect !== undefined)
     throw new UsageError('--defect plants a defect in a simulated fabric; a lab has its own.');
-  for (const file of [inventory, profile])
+  for (const file of [inventory, profile, config])
     if (file !== undefined && !existsSync(file)) throw new UsageError(`${file} is not there.`);
   const options = {
     ...option,

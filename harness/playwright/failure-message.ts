@@ -32,7 +32,9 @@ export function failureMessage(verdict: RunVerdict, { world, errors, evidence }:
       ? `${misses.length} of ${total} expectations not met in ${world}, seed ${verdict.seed}: ${verdict.outcome}`
       : broke
         ? `the harness or the lab broke in ${world}, seed ${verdict.seed}; the product was not judged`
-        : `${verdict.outcome} in ${world}, seed ${verdict.seed}: ${sanitize(verdict.reason)}`;
+        : verdict.outcome === 'pass'
+          ? `the testbed was left dirty in ${world}, seed ${verdict.seed}; the verdict on the product is pass`
+          : `${verdict.outcome} in ${world}, seed ${verdict.seed}: ${sanitize(verdict.reason)}`;
   return [
     headline,
     ...told.map(text => `  ✘ ${withoutFrames(text)}`),

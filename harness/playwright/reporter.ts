@@ -96,9 +96,11 @@ export default class FarspanReporter implements Reporter {
 
   onTestEnd(test: TestCase, result: TestResult): void {
     this.#running.delete(test.id);
+    // Retries are refused; their second refusal is no news.
+    if (result.retry > 0) return;
     const one = this.#resultOf(test, result);
     this.#results.push(one);
-    const word = this.#paint(COLOR[one.outcome], WORD[one.outcome]);
+    const word = one.dirty.length > 0 ? this.#paint(31, 'DIRT') : this.#paint(COLOR[one.outcome], WORD[one.outcome]);
     const took = seconds(result.duration).padStart(7);
     const reason = one.skipped === undefined ? '' : `  ${sanitize(one.skipped)}`;
     this.#print(` ${word} [${took}] ${one.world.padEnd(8)} ${sanitize(one.title)}${reason}`);
@@ -138,6 +140,7 @@ export default class FarspanReporter implements Reporter {
     const note = (type: string): string | undefined =>
       result.annotations.find(annotation => annotation.type === type)?.description;
     const folder = note(ANNOTATION.run);
+    const verdict = verdictIn(folder);
     const trouble = note(ANNOTATION.trouble) as Trouble | undefined;
     const plan = note(ANNOTATION.plan);
     const skipped = result.status === 'skipped' ? (note('skip') ?? 'skipped in its file') : undefined;
@@ -146,14 +149,15 @@ export default class FarspanReporter implements Reporter {
       file: path.relative(this.#root, test.location.file),
       line: test.location.line,
       world: test.parent.project()?.name ?? '',
-      outcome: verdictIn(folder)?.outcome ?? outcomeOf(result, trouble),
+      outcome: verdict?.outcome ?? outcomeOf(result, trouble),
       durationMs: result.duration,
       ...(folder !== undefined && { folder }),
       ...(plan !== undefined && { plan: JSON.parse(plan) as PlanDescription }),
       ...(trouble !== undefined && { trouble }),
-      dirty: result.annotations.flatMap(({ type, description }) =>
-        type === ANNOTATION.dirty && description !== undefined ? [description] : [],
-      ),
+      dirty: [
+        ...(verdict?.cleanliness.dirty ?? []),
+        ...result.annotations.flatMap(({ type, description = '' }) => (type === ANNOTATION.dirty ? [description] : [])),
+      ],
       errors: result.errors.map(textOf),
       ...(skipped !== undefined && { skipped }),
     };

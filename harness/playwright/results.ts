@@ -15,7 +15,7 @@ export interface ScenarioResult {
   readonly folder?: string;
   readonly plan?: PlanDescription;
   readonly trouble?: Trouble;
-  /** What an imperative scenario could not restore. */
+  /** What could not be restored, one line each. */
   readonly dirty: readonly string[];
   readonly errors: readonly string[];
   /** Why it was not run. */

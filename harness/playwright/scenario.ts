@@ -6,12 +6,13 @@ import type { TestInfo } from '@playwright/test';
 import type { Binding } from '../binding/binding.ts';
 import type { LabProvider } from '../binding/lab-provider.ts';
 import type { Testbed } from '../binding/testbed.ts';
+import { callSite } from '../model/call-site.ts';
 import type { CallSite } from '../model/call-site.ts';
 import type { Profile } from '../model/check.ts';
 import type { Plan } from '../model/plan.ts';
 import type { Topology } from '../model/topology.ts';
 import type { RunVerdict } from '../model/verdict.ts';
-import { checkPlan } from '../run/check-plan.ts';
+import { checkPlan, PlanError } from '../run/check-plan.ts';
 import { asError } from '../run/conduct.ts';
 import { describePlan } from '../run/describe-plan.ts';
 import { hostFacts } from '../run/host-facts.ts';
@@ -143,7 +144,15 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
  * @throws PlanError when the plan can not be played as written
  */
 export function plan<const P extends string>(declared: Plan<P>) {
-  checkPlan(declared);
+  const where = callSite();
+  try {
+    checkPlan(declared);
+  } catch (error) {
+    // The arrow belongs on the scenario's line, not in here.
+    if (error instanceof PlanError)
+      error.stack = `PlanError: ${error.message}\n    at ${where.file}:${where.line}:${where.column}`;
+    throw error;
+  }
   return async (
     {
       stage,
@@ -238,6 +247,7 @@ async function staged(
         trainPackets,
         title: described.title,
         options: worldOptions,
+        ...(process.env['FARSPAN_CONFIG'] && { configFile: shortest(process.env['FARSPAN_CONFIG']) }),
         ...(process.env['FARSPAN_PROFILE'] && {
           profileFile: shortest(path.resolve(root, options.profileFile)),
         }),
@@ -294,12 +304,12 @@ async function step(title: string, error: Error | undefined, location?: CallSite
 }
 
 /** A retry that passes would hide a fail. */
-function refuseRetries({ project, retry, annotations }: TestInfo): void {
+function refuseRetries({ project, retry, annotations, file, line, column }: TestInfo): void {
   if (project.retries === 0 && retry === 0) return;
   annotations.push({ type: ANNOTATION.trouble, description: 'usage' });
-  throw new Error(
-    'Farspan refuses retries: a retry that passes would hide a fail. Remove "retries"; to see how often it fails, play it with other seeds.',
-  );
+  const message =
+    'Farspan refuses retries: a retry that passes would hide a fail. Remove "retries"; to see how often it fails, play it with other seeds.';
+  throw errorAt({ file, line, column }, message);
 }
 
 async function load<T>(module: string, info: TestInfo): Promise<T> {

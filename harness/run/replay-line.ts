@@ -7,6 +7,8 @@ export interface ReplayOptions {
   readonly options: Readonly<Record<string, string>>;
   /** As the user would name it; absent for the default one. */
   readonly profileFile?: string;
+  /** Absent for Farspan's own. */
+  readonly configFile?: string;
 }
 
 /** The title as a regular expression that matches it and little else: `-g` takes one. */
@@ -19,7 +21,15 @@ export function shellWord(word: string): string {
 }
 
 /** The one line that plays a run again: `npx farspan run --world sim --seed 7 -g "title"`. */
-export function replayLine({ world, seed, title, trainPackets, options, profileFile }: ReplayOptions): string {
+export function replayLine({
+  world,
+  seed,
+  title,
+  trainPackets,
+  options,
+  profileFile,
+  configFile,
+}: ReplayOptions): string {
   const flags = Object.entries(options).flatMap(([name, value]) =>
     name === 'defect' || name === 'inventory' ? [`--${name}`, value] : ['--option', `${name}=${value}`],
   );
@@ -33,6 +43,7 @@ export function replayLine({ world, seed, title, trainPackets, options, profileF
     String(seed),
     ...(trainPackets === null ? [] : ['--train', String(trainPackets)]),
     ...flags,
+    ...(configFile === undefined ? [] : ['--config', configFile]),
     ...(profileFile === undefined ? [] : ['--profile', profileFile]),
   ].map(shellWord);
   return [...words, '-g', shellWord(asPattern(title))].join(' ');

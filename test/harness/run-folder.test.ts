@@ -1,10 +1,27 @@
-import { appendFileSync, chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
 import type { RecordLine } from '../../harness/model/record.ts';
 import type { RunVerdict } from '../../harness/model/verdict.ts';
-import { EvidenceError, readHost, readRecord, readSteps, readVerdict, RunFolder, slug } from '../../harness/run/run-folder.ts';
+import {
+  EvidenceError,
+  readHost,
+  readRecord,
+  readSteps,
+  readVerdict,
+  RunFolder,
+  slug,
+} from '../../harness/run/run-folder.ts';
 
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'farspan-folder-'));
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
@@ -39,14 +56,24 @@ t.test('a line is on disk as soon as it is recorded', async t => {
   const folder = new RunFolder(options('at-once'));
   folder.record(head);
   folder.record({ kind: 'event', atNs: 5, node: 'a-leaf-1', what: 'linkDown' });
-  t.equal(readFileSync(folder.file('record'), 'utf8'), '{"kind":"run","format":1,"seed":7}\n{"kind":"event","atNs":5,"node":"a-leaf-1","what":"linkDown"}\n');
+  t.equal(
+    readFileSync(folder.file('record'), 'utf8'),
+    '{"kind":"run","format":1,"seed":7}\n{"kind":"event","atNs":5,"node":"a-leaf-1","what":"linkDown"}\n',
+  );
   folder.close();
   t.throws(() => folder.record(phase('late')), EvidenceError);
 });
 
 t.test('what is written is read back: record, steps, host, verdict', async t => {
   const folder = new RunFolder(options('round-trip'));
-  const step = { at: '2026-11-22T17:00:00.000Z', tookMs: 3, device: 'a-leaf-1', protocol: 'ssh', tried: 'show version', answer: 'a\nb \u2028' } as const;
+  const step = {
+    at: '2026-11-22T17:00:00.000Z',
+    tookMs: 3,
+    device: 'a-leaf-1',
+    protocol: 'ssh',
+    tried: 'show version',
+    answer: 'a\nb \u2028',
+  } as const;
   const host = { begun: 'x', ended: null, tookMs: null, node: 'v20', platform: 'linux', cpus: 2, commit: null };
   folder.record(head);
   folder.record(phase('steady'));
@@ -60,7 +87,11 @@ t.test('what is written is read back: record, steps, host, verdict', async t => 
   t.same(readSteps(folder.path).lines, [step]);
   t.same(readHost(folder.path), host);
   t.same(readVerdict(folder.path), { outcome: 'fail' });
-  t.same(readdirSync(folder.path).toSorted(), ['host.json', 'record.ndjson', 'steps.ndjson', 'verdict.json'], 'no draft is left');
+  t.same(
+    readdirSync(folder.path).toSorted(),
+    ['host.json', 'record.ndjson', 'steps.ndjson', 'verdict.json'],
+    'no draft is left',
+  );
 });
 
 t.test('a record cut off anywhere in its last line gives every line before it, and says so', async t => {
@@ -95,7 +126,10 @@ t.test('a record of another format, without its run line, or that is not there, 
   folder.close();
   t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /holds no line/ });
   writeFileSync(folder.file('record'), '{"kind":"run","format":2}\n');
-  t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /has format 2; this Farspan reads format 1/ });
+  t.throws(() => readRecord(folder.path), {
+    name: 'EvidenceError',
+    message: /has format 2; this Farspan reads format 1/,
+  });
   writeFileSync(folder.file('record'), '{"kind":"end"}\n');
   t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /begins with a end line/ });
   t.throws(() => readRecord(path.join(scratch, 'nowhere')), { name: 'EvidenceError', message: /read failed/ });

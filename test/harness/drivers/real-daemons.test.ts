@@ -81,6 +81,8 @@ async function sshd(t: Test): Promise<{ readonly port: number; readonly key: Buf
       'KbdInteractiveAuthentication no',
       'UsePAM no',
       'StrictModes no',
+      // bash sources $HOME/.bashrc for commands over SSH, which may take long; there is none here.
+      `SetEnv HOME=${at}`,
       `PidFile ${path.join(at, 'pid')}`,
       '',
     ].join('\n'),
