@@ -26,7 +26,7 @@ export const uncertaintyText = ({ uncertainty, dimension }: CheckVerdict): strin
   uncertainty === undefined ? 'U not known' : `± ${print(uncertainty, dimension)}`;
 
 /** Distance to the nearest limit in the base unit; positive is the good side. Undefined without a value or a limit. */
-export function marginOf(check: CheckVerdict): number | undefined {
+function marginOf(check: CheckVerdict): number | undefined {
   const { value, limit, upperLimit } = check;
   if (value === undefined) return undefined;
   const above = limit === undefined ? undefined : value - limit;

@@ -9,7 +9,7 @@ const WAY = {
 const LIGHT = { lost: 'light lost', kept: 'light kept (silent)' } as const;
 
 /** What the fault is done to, by the topology's name. */
-export function targetOf(fault: Fault): string {
+function targetOf(fault: Fault): string {
   switch (fault.kind) {
     case 'span-cut':
     case 'span-flap':

@@ -13,7 +13,7 @@ import { sanitize } from './sanitize.ts';
 import { timelineOf, timeUnit } from './timeline.ts';
 
 /** One time plot, as the page's script draws it. All text is sanitized; times in the page's unit, values in `unit`. */
-export interface Plot {
+interface Plot {
   readonly id: string;
   readonly title: string;
   readonly unit: string;
@@ -74,17 +74,23 @@ const SCALES: Readonly<Record<Dimension, readonly (readonly [number, string])[]>
 
 const round = (value: number): number => Number(value.toPrecision(5));
 
-/** Puts series onto one time axis. A series without a reading at a time has `''` there, which draws as nothing and breaks no line. */
+/**
+ * Puts series onto one time axis. A series without a reading at a time has `''` there, which draws as nothing and breaks no
+ * line; after a failed reading it has `null` until it has a value again, so a gap is as long as what is missing.
+ */
 function align(series: readonly Series[]): Columns {
   const maps = series.map(({ points }) => new Map(points));
   const x = [...new Set(maps.flatMap(map => [...map.keys()]))].sort((a, b) => a - b);
-  return {
-    x,
-    series: series.map(({ name }, i) => ({
-      name,
-      values: x.map(at => maps[i]?.get(at) ?? (maps[i]?.has(at) ? null : '')),
-    })),
+  const column = (map: ReadonlyMap<number, number | null>): readonly Cell[] => {
+    let absent: Cell = '';
+    return x.map(at => {
+      const value = map.get(at);
+      if (value === undefined) return absent;
+      absent = value === null ? null : '';
+      return value;
+    });
   };
+  return { x, series: series.map(({ name }, i) => ({ name, values: column(maps[i] ?? new Map()) })) };
 }
 
 /** Least, median and most of many series; each holds its last reading until the next. */

@@ -17,7 +17,7 @@ const LIGHT_IN_VACUUM = 299_792_458; // m/s, exact
 const GROUP_INDEX = 1.4682; // standard single-mode fibre at 1550 nm (Corning SMF-28 data sheet)
 
 /** One-way propagation over a fibre, ns. */
-export const propagationNs = ({ length }: Pick<Span, 'length'>): number =>
+const propagationNs = ({ length }: Pick<Span, 'length'>): number =>
   ((magnitude(length) * GROUP_INDEX) / LIGHT_IN_VACUUM) * 1e9;
 
 const short = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
@@ -123,7 +123,14 @@ function spanState(
 function instantsOf({ phases, faults, endNs }: Timeline): readonly Instant[] {
   const during = (beginNs: number, to: number) => faults.filter(fault => fault.beginNs < to && fault.endNs > beginNs);
   if (phases.length === 0) return [{ name: 'the whole run', beginNs: 0, endNs, faults }];
-  return phases.map(({ name, beginNs, endNs: to }) => ({ name, beginNs, endNs: to, faults: during(beginNs, to) }));
+  const lastNs = phases.at(-1)?.endNs ?? 0;
+  const cutShort = during(lastNs, endNs).some(fault => fault.beginNs >= lastNs);
+  return [
+    ...phases.map(({ name, beginNs, endNs: to }) => ({ name, beginNs, endNs: to, faults: during(beginNs, to) })),
+    ...(cutShort
+      ? [{ name: 'after the last whole phase', beginNs: lastNs, endNs, faults: during(lastNs, endNs) }]
+      : []),
+  ];
 }
 
 const share = (fault: FaultStory, { beginNs, endNs }: Instant): string => {

@@ -30,7 +30,7 @@ export function errorTable(errors: readonly MeasurementError[]): Markup {
 }
 
 /** Name and value, one under the other; nested values as JSON. */
-export const factList = (facts: Readonly<Record<string, unknown>>): Markup =>
+const factList = (facts: Readonly<Record<string, unknown>>): Markup =>
   html`<dl class="facts">${Object.entries(facts).map(
     ([name, value]) =>
       html`<div><dt>${name}</dt><dd>${typeof value === 'string' ? value : (JSON.stringify(value) ?? 'not known')}</dd></div>`,

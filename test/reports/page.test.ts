@@ -147,7 +147,7 @@ t.test('the report in a browser, with its content security policy active', { ski
   await t.test('the detector works: the same payload unescaped and without a policy runs', async t => {
     const { page } = await watched(browser);
     await page.goto(write('control.html', `<!doctype html><img src=x onerror=${RUN}>`));
-    await page.waitForFunction('window.__xss === 1', undefined, { timeout: 5000 });
+    await page.waitForFunction('window.__xss === 1', undefined, { timeout: 15_000 });
     t.equal(await page.evaluate('window.__xss'), 1);
     await page.close();
   });
@@ -271,7 +271,7 @@ t.test('the report in a browser, with its content security policy active', { ski
     t.same(await all(), new Set(['0..1200']));
 
     await page.getByRole('button', { name: 'northCut' }).click();
-    await page.waitForFunction(`${windows}.every(w => w === '400..800')`, undefined, { timeout: 5000 });
+    await page.waitForFunction(`${windows}.every(w => w === '400..800')`, undefined, { timeout: 15_000 });
     t.equal(await page.getByRole('button', { name: 'northCut' }).getAttribute('aria-pressed'), 'true');
     t.equal(await page.locator('#window').textContent(), '400 … 800 ms');
 
@@ -284,18 +284,18 @@ t.test('the report in a browser, with its content security policy active', { ski
     await page.mouse.move(box.x + box.width * 0.75, box.y + 60, { steps: 5 });
     await page.mouse.up();
     await page.waitForFunction(`new Set(${windows}).size === 1 && !${windows}[0].startsWith('400..')`, undefined, {
-      timeout: 5000,
+      timeout: 15_000,
     });
     const [from = 0, to = 0] = ([...(await all())][0] ?? '').split('..').map(Number);
     t.ok(Math.abs(from - 500) < 5 && Math.abs(to - 700) < 5, `the middle half of 400 … 800 is ${from} … ${to}`);
 
     await over.dblclick();
-    await page.waitForFunction(`${windows}.every(w => w === '0..1200')`, undefined, { timeout: 5000 });
+    await page.waitForFunction(`${windows}.every(w => w === '0..1200')`, undefined, { timeout: 15_000 });
     await page.locator('#plot-queue').focus();
     await page.keyboard.press('+');
-    await page.waitForFunction(`${windows}.every(w => w === '300..900')`, undefined, { timeout: 5000 });
+    await page.waitForFunction(`${windows}.every(w => w === '300..900')`, undefined, { timeout: 15_000 });
     await page.keyboard.press('0');
-    await page.waitForFunction(`${windows}.every(w => w === '0..1200')`, undefined, { timeout: 5000 });
+    await page.waitForFunction(`${windows}.every(w => w === '0..1200')`, undefined, { timeout: 15_000 });
     await page.close();
   });
 

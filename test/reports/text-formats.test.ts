@@ -28,7 +28,7 @@ const OBEYED: readonly (readonly [number, number])[] = [
   [0xe0000, 0xe007f],
 ];
 const unsafeIn = (text: string): readonly string[] =>
-  [...text].filter(character => {
+  Array.from(text).filter(character => {
     const code = character.codePointAt(0) ?? 0;
     return OBEYED.some(([from, to]) => code >= from && code <= to);
   });
@@ -398,6 +398,60 @@ t.test('a report can be made of a record that was cut short, and of nothing', as
   t.match(half, 'never healed');
   t.match(half, 'the whole run');
   t.equal(plotData(lines, verdict).faults[0]?.end, 1200, 'a fault that was never healed lasts to the end');
+});
+
+t.test('a gap is as long as what is missing, also where other series have readings', async t => {
+  const at = (ms: number, flow: string, rateBps: number): RecordLine => ({
+    kind: 'flow',
+    flow,
+    atNs: ms * 1e6,
+    windowNs: 1e6,
+    rateBps,
+  });
+  const round = (round: number, beginMs: number, endMs: number): RecordLine => ({
+    kind: 'round',
+    round,
+    beginNs: beginMs * 1e6,
+    endNs: endMs * 1e6,
+    busbwBps: 1e9,
+    wrong: 0,
+    flowsBps: [1e9],
+  });
+  const { plots } = plotData(
+    [at(1, 'a', 1e9), at(2, 'b', 2e9), at(3, 'a', 3e9), round(0, 0, 10), round(1, 20, 30)],
+    verdictOf('pass'),
+  );
+  t.same(plots.find(({ id }) => id === 'flows')?.series, [
+    { name: 'a', values: [1, '', 3] },
+    { name: 'b', values: ['', 2, ''] },
+  ]);
+  const busbw = plots.find(({ id }) => id === 'busbw');
+  t.same(
+    busbw?.x.map(ms => Math.round(ms)),
+    [0, 10, 10, 20, 30, 30],
+  );
+  t.same(busbw?.series[0]?.values, [1, 1, null, 1, 1, null], 'nothing is drawn between 10 and 20 ms');
+  const reading = (ms: number, node: string, txBytes: number | null): RecordLine => ({
+    kind: 'counters',
+    atNs: ms * 1e6,
+    node,
+    ports: { up: { txBytes } },
+  });
+  const links = plotData(
+    [
+      reading(0, 'x', 0),
+      reading(4, 'x', null),
+      reading(8, 'x', 0),
+      reading(12, 'x', 500),
+      ...[0, 1, 2, 3, 5, 6, 7].map(ms => reading(ms, 'y', 0)),
+    ],
+    verdictOf('pass'),
+  ).plots.find(({ id }) => id === 'links');
+  const x = links?.series.find(({ name }) => name === 'x:up');
+  t.ok(
+    x?.values.slice(0, -3).every(value => value === null),
+    'x was not readable until 8 ms, whatever y says meanwhile',
+  );
 });
 
 t.test('many series become least, median and most; a page of a long run stays small', async t => {
