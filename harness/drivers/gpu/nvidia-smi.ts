@@ -172,12 +172,11 @@ function readingOf(id: string, leaves: Leaves): GpuReading {
     smClockHz: scaled(quantity(get('clocks/sm_clock'), 'MHz'), 1e6),
     memoryClockHz: scaled(quantity(get('clocks/mem_clock'), 'MHz'), 1e6),
     maxSmClockHz: scaled(quantity(get('max_clocks/sm_clock'), 'MHz'), 1e6),
-    clockReasons:
-      reasons.length === 0 || reasons.every(([, value]) => isAbsent(value))
-        ? null
-        : reasons.flatMap(([name, value]) =>
-            value === 'Active' ? [name.replace(/^.*\/clocks_(event|throttle)_reason_/, '').replaceAll('_', ' ')] : [],
-          ),
+    clockReasons: reasons.every(([, value]) => isAbsent(value))
+      ? null
+      : reasons.flatMap(([name, value]) =>
+          value === 'Active' ? [name.replace(/^.*\/clocks_(event|throttle)_reason_/, '').replaceAll('_', ' ')] : [],
+        ),
     memoryTotalBytes: scaled(quantity(get('fb_memory_usage/total'), 'MiB'), 2 ** 20),
     memoryUsedBytes: scaled(quantity(get('fb_memory_usage/used'), 'MiB'), 2 ** 20),
     gpuUtilization: scaled(quantity(get('utilization/gpu_util'), '%'), 0.01),

@@ -217,7 +217,10 @@ export function parseTrimCounters(text: string): readonly TrimCounters[] {
   if (!isRecord(ports)) throw new ParseError(expected, text);
   return Object.entries(ports).map(([port, row]) => {
     if (!isRecord(row)) throw new ParseError(`${expected}: an object for ${port}`, text);
-    const cell = (name: string): string | undefined => (row[name] === undefined ? undefined : String(row[name]));
+    const cell = (name: string): string | undefined => {
+      const found = row[name];
+      return typeof found === 'string' ? found : found === undefined ? undefined : (JSON.stringify(found) ?? '');
+    };
     return of(escapeDeviceText(port), {
       STATE: cell('STATE'),
       TRIM_PKTS: cell('TRIM_PKTS'),

@@ -18,7 +18,7 @@ const FOLDER = path.resolve(import.meta.dirname, '../../../../shared/recordings/
 const skip = existsSync(FOLDER) ? false : 'no recordings at ../shared/recordings/nvidia-smi';
 const xml = (file: string): string => readFileSync(path.join(FOLDER, file), 'utf8');
 
-t.test('every recorded nvidia-smi document reads as a person reads it', { skip }, async t => {
+void t.test('every recorded nvidia-smi document reads as a person reads it', { skip }, async t => {
   // Typed from the files by hand; `undefined` is not compared.
   const t4 = parseNvidiaSmiXml(xml('tesla-t4.xml'));
   t.match(t4, { schema: 11, driver: '515.105.01', cuda: '11.7', attached: 1 });
@@ -97,7 +97,7 @@ t.test('every recorded nvidia-smi document reads as a person reads it', { skip }
   t.strictSame(parseNvidiaSmiXml(active).gpus[0]?.clockReasons, ['hw thermal slowdown']);
 });
 
-t.test('hostile XML is refused: entity bombs, other documents, endless depth, control characters', async t => {
+void t.test('hostile XML is refused: entity bombs, other documents, endless depth, control characters', async t => {
   const bomb = `<?xml version="1.0"?><!DOCTYPE nvidia_smi_log [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><nvidia_smi_log><driver_version>&b;</driver_version></nvidia_smi_log>`;
   t.throws(() => parseNvidiaSmiXml(bomb), ParseError);
   t.throws(() => parseNvidiaSmiXml('<html><body/></html>'), { message: /a root nvidia_smi_log/ });
@@ -114,7 +114,7 @@ t.test('hostile XML is refused: entity bombs, other documents, endless depth, co
   );
 });
 
-t.test('idle GPUs are not throttled; power, heat and brake are', async t => {
+void t.test('idle GPUs are not throttled; power, heat and brake are', async t => {
   const line = (mask: string) => `0, GPU-1, NVIDIA H100, ${mask}, 69.50, 41, 1980\n`;
   const throttles = (mask: string) =>
     parseGpuCsv(line(mask))[0]
@@ -145,7 +145,7 @@ t.test('idle GPUs are not throttled; power, heat and brake are', async t => {
     t.throws(() => parseGpuCsv(bad), ParseError, bad);
 });
 
-t.test('ethtool, rdma and traceroute', async t => {
+void t.test('ethtool, rdma and traceroute', async t => {
   const counts = parseEthtoolStatistics(
     'NIC statistics:\n     rx_packets: 12\n     rx_bytes_phy: 18446744073709551615\n     rx[0]: drops: 3\n',
   );
@@ -193,7 +193,7 @@ const HEADER = `# nccl-tests version 2.19.0 nccl-headers=22907 nccl-library=2290
 const ROW =
   '    67108864      16777216     float     sum      -1  11245.3    5.97   11.19       0  11301.0    5.94   11.13       2\n';
 
-t.test('nccl-tests rows are rounds, also while the file still grows', async t => {
+void t.test('nccl-tests rows are rounds, also while the file still grows', async t => {
   const text = parseNcclText(`${HEADER}${ROW}${ROW}# Out of bounds values : 0 OK\n# Avg bus bandwidth    : 11.16\n#\n`);
   t.equal(text.rows.length, 2);
   t.match(text.rows[0], { sizeBytes: 67108864, count: 16777216, type: 'float', operation: 'sum', root: -1 });
@@ -230,7 +230,7 @@ t.test('nccl-tests rows are rounds, also while the file still grows', async t =>
   );
 });
 
-t.test('nccl-tests JSON gives rows and verdict, never the environment, and nothing when cut off', async t => {
+void t.test('nccl-tests JSON gives rows and verdict, never the environment, and nothing when cut off', async t => {
   const json = JSON.stringify({
     version: '2.19.0',
     env: ['SECRET=1'],
@@ -260,7 +260,7 @@ t.test('nccl-tests JSON gives rows and verdict, never the environment, and nothi
   for (let cut = 1; cut < json.length; cut += 17) t.throws(() => parseNcclJson(json.slice(0, cut)), ParseError);
 });
 
-t.test('iperf3 ends: interruptions by the harness are normal, everything else is an error', async t => {
+void t.test('iperf3 ends: interruptions by the harness are normal, everything else is an error', async t => {
   // As iperf 3.12 of Debian printed them on 127.0.0.1, shortened.
   const client =
     '{"start":{"version":"iperf 3.12"},"intervals":[],"end":{"sum":{"seconds":2.195576,"lost_packets":0,"packets":2144,"sender":true},"sum_sent":{"packets":2144},"sum_received":{"packets":0}},"error":"interrupt - the client has terminated"}';
@@ -276,7 +276,7 @@ t.test('iperf3 ends: interruptions by the harness are normal, everything else is
     t.throws(() => parseIperf3(bad), ParseError, bad);
 });
 
-t.test('netem holds twice what is in flight, and reads back what iproute2 prints', async t => {
+void t.test('netem holds twice what is in flight, and reads back what iproute2 prints', async t => {
   // 400 Gb/s x 400 us = 160 Mb = 20 MB in flight; / 1024 B = 19531.25; twice = 39062.5.
   t.equal(netemLimit({ rateBps: 400e9, delayNs: 400_000, mtuBytes: 1024 }), 39_063);
   t.equal(netemLimit({ rateBps: 1e9, delayNs: 1000, mtuBytes: 1024 }), 1000, 'never below netem’s default');
@@ -342,7 +342,7 @@ function box(handle: (command: string) => string | number): Shell & { readonly s
   };
 }
 
-t.test('a span box is set in one command, read back, and refused when it clamps', async t => {
+void t.test('a span box is set in one command, read back, and refused when it clamps', async t => {
   const state: Record<string, { delay: number; loss: number; up: boolean }> = {
     eth1: { delay: 0, loss: 0, up: true },
     eth2: { delay: 0, loss: 0, up: true },
@@ -406,7 +406,7 @@ t.test('a span box is set in one command, read back, and refused when it clamps'
   await t.rejects(span.setImpairment('a-to-b', { delayNs: 400_000, loss: 0 }), { message: /reads back as .*100us/ });
 });
 
-t.test('a collective is started detached, polled by its growing file, and cleaned up', async t => {
+void t.test('a collective is started detached, polled by its growing file, and cleaned up', async t => {
   let file = Buffer.from(`${HEADER}${ROW.slice(0, 30)}`);
   let running = true;
   const shell = box(command => {
@@ -460,7 +460,7 @@ t.test('a collective is started detached, polled by its growing file, and cleane
   );
 });
 
-t.test('a GPU node without PFC, RDMA or a telling GPU is missing values, never zeros', async t => {
+void t.test('a GPU node without PFC, RDMA or a telling GPU is missing values, never zeros', async t => {
   const answers: Record<string, string | number> = {
     'ethtool -S eth0': 'NIC statistics:\n     rx_bytes_phy: 10\n     rx_prio3_pause_duration: 7\n',
     'rdma -j statistic show link mlx5_0/1': 1,
@@ -505,7 +505,7 @@ function holdsNaN(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.values(value).some(holdsNaN);
 }
 
-t.test('no text makes a parser throw anything but a ParseError, or give NaN', async t => {
+void t.test('no text makes a parser throw anything but a ParseError, or give NaN', async t => {
   const json = fc.json({ maxDepth: 4 });
   const shaped = fc
     .constantFrom(
@@ -558,7 +558,7 @@ t.test('no text makes a parser throw anything but a ParseError, or give NaN', as
   }
 });
 
-t.test('parsers take linear time: four times the text costs about four times as much', async t => {
+void t.test('parsers take linear time: four times the text costs about four times as much', async t => {
   const inputs: readonly (readonly [string, (n: number) => string, (text: string) => unknown])[] = [
     ['nccl rows', n => ROW.repeat(n / 100), parseNcclText],
     ['one endless nccl line', n => `${'1 '.repeat(n * 5)}\n`, parseNcclText],

@@ -105,7 +105,7 @@ const login = async (t: Test, server: Awaited<ReturnType<typeof sshd>>): Promise
   return shell;
 };
 
-t.test(
+void t.test(
   'OpenSSH of Debian: commands run, and its key has the fingerprint that ssh-keygen prints',
   { skip: needs('sshd', 'ssh-keygen') || needsRoot || false },
   async t => {
@@ -146,7 +146,7 @@ t.test(
   },
 );
 
-t.test(
+void t.test(
   'iperf3 of Debian: a probe between two ends that are stopped by the harness counts every packet',
   { skip: needs('sshd', 'ssh-keygen', 'iperf3', 'setsid') || needsRoot || false },
   async t => {
@@ -187,7 +187,7 @@ t.test(
   },
 );
 
-t.test('iproute2 of Debian prints what the parsers read', { skip: needs('ip', 'tc') }, async t => {
+void t.test('iproute2 of Debian prints what the parsers read', { skip: needs('ip', 'tc') }, async t => {
   const link = parseIpLink(execFileSync('ip', ['-j', '-s', 'link', 'show', 'dev', 'lo'], { encoding: 'utf8' }));
   t.match(link, { name: 'lo', operstate: 'UNKNOWN' });
   t.ok(link.flags.includes('LOOPBACK'));
@@ -242,7 +242,7 @@ async function snmpd(t: Test): Promise<Pick<SnmpOptions, 'device' | 'host' | 'po
   return settings;
 }
 
-t.test('snmpd of Debian: v2c and v3 read the same, and wrong keys are told', { skip: needs('snmpd') }, async t => {
+void t.test('snmpd of Debian: v2c and v3 read the same, and wrong keys are told', { skip: needs('snmpd') }, async t => {
   const settings = await snmpd(t);
   const keeper = {
     name: 'keeper',
@@ -308,63 +308,67 @@ t.test('snmpd of Debian: v2c and v3 read the same, and wrong keys are told', { s
   }
 });
 
-t.test('snmptrap and snmpinform of net-snmp arrive, v2c and v3', { skip: needs('snmptrap', 'snmpinform') }, async t => {
-  const traps: Trap[] = [];
-  const bad: string[] = [];
-  const receiver = await receiveTraps({
-    port: 0,
-    communities: ['lab'],
-    v3users: [
-      {
-        name: 'keeper',
-        auth: { protocol: 'sha256', key: 'authkey-secret' },
-        priv: { protocol: 'aes128', key: 'privkey-secret' },
-      },
-    ],
-    onTrap: trap => void traps.push(trap),
-    onBad: why => void bad.push(why),
-  });
-  t.teardown(() => receiver.close());
-  const to = `127.0.0.1:${receiver.port}`;
-  const send = (program: string, ...words: readonly string[]): Promise<number | null> =>
-    new Promise(resolve => {
-      spawn(program, words, { stdio: 'ignore', env: { ...process.env, SNMP_PERSISTENT_DIR: os.tmpdir() } }).once(
-        'exit',
-        resolve,
-      );
+void t.test(
+  'snmptrap and snmpinform of net-snmp arrive, v2c and v3',
+  { skip: needs('snmptrap', 'snmpinform') },
+  async t => {
+    const traps: Trap[] = [];
+    const bad: string[] = [];
+    const receiver = await receiveTraps({
+      port: 0,
+      communities: ['lab'],
+      v3users: [
+        {
+          name: 'keeper',
+          auth: { protocol: 'sha256', key: 'authkey-secret' },
+          priv: { protocol: 'aes128', key: 'privkey-secret' },
+        },
+      ],
+      onTrap: trap => void traps.push(trap),
+      onBad: why => void bad.push(why),
     });
-  const linkDown = ['', '1.3.6.1.6.3.1.1.5.3', '1.3.6.1.2.1.2.2.1.1.5', 'i', '5'];
-  await send('snmptrap', '-v2c', '-c', 'lab', to, ...linkDown);
-  t.equal(await send('snmpinform', '-v2c', '-c', 'lab', to, ...linkDown), 0, 'an inform is acknowledged');
-  const v3 = [
-    '-v3',
-    '-l',
-    'authPriv',
-    '-u',
-    'keeper',
-    '-a',
-    'SHA-256',
-    '-A',
-    'authkey-secret',
-    '-x',
-    'AES',
-    '-X',
-    'privkey-secret',
-  ];
-  await send('snmptrap', ...v3, '-e', '0x8000000001020304', to, ...linkDown);
-  await send('snmptrap', '-v2c', '-c', 'stranger', to, ...linkDown);
-  await sleep(200);
-  t.strictSame(
-    traps.map(({ version, inform, oid }) => [version, inform, oid]),
-    [
-      ['2c', false, '1.3.6.1.6.3.1.1.5.3'],
-      ['2c', true, '1.3.6.1.6.3.1.1.5.3'],
-      ['3', false, '1.3.6.1.6.3.1.1.5.3'],
-    ],
-  );
-  t.equal(traps[0]?.values.get('1.3.6.1.2.1.2.2.1.1.5'), 5);
-  t.ok(
-    bad.some(why => why.includes('community')),
-    'the stranger is refused, and told of',
-  );
-});
+    t.teardown(() => receiver.close());
+    const to = `127.0.0.1:${receiver.port}`;
+    const send = (program: string, ...words: readonly string[]): Promise<number | null> =>
+      new Promise(resolve => {
+        spawn(program, words, { stdio: 'ignore', env: { ...process.env, SNMP_PERSISTENT_DIR: os.tmpdir() } }).once(
+          'exit',
+          resolve,
+        );
+      });
+    const linkDown = ['', '1.3.6.1.6.3.1.1.5.3', '1.3.6.1.2.1.2.2.1.1.5', 'i', '5'];
+    await send('snmptrap', '-v2c', '-c', 'lab', to, ...linkDown);
+    t.equal(await send('snmpinform', '-v2c', '-c', 'lab', to, ...linkDown), 0, 'an inform is acknowledged');
+    const v3 = [
+      '-v3',
+      '-l',
+      'authPriv',
+      '-u',
+      'keeper',
+      '-a',
+      'SHA-256',
+      '-A',
+      'authkey-secret',
+      '-x',
+      'AES',
+      '-X',
+      'privkey-secret',
+    ];
+    await send('snmptrap', ...v3, '-e', '0x8000000001020304', to, ...linkDown);
+    await send('snmptrap', '-v2c', '-c', 'stranger', to, ...linkDown);
+    await sleep(200);
+    t.strictSame(
+      traps.map(({ version, inform, oid }) => [version, inform, oid]),
+      [
+        ['2c', false, '1.3.6.1.6.3.1.1.5.3'],
+        ['2c', true, '1.3.6.1.6.3.1.1.5.3'],
+        ['3', false, '1.3.6.1.6.3.1.1.5.3'],
+      ],
+    );
+    t.equal(traps[0]?.values.get('1.3.6.1.2.1.2.2.1.1.5'), 5);
+    t.ok(
+      bad.some(why => why.includes('community')),
+      'the stranger is refused, and told of',
+    );
+  },
+);

@@ -58,7 +58,7 @@ const failure = async (work: Promise<unknown>): Promise<DeviceError> => {
   throw new Error('it did not fail');
 };
 
-t.test('64-bit counters stay exact, what the agent lacks is null, and many OIDs are many requests', async t => {
+void t.test('64-bit counters stay exact, what the agent lacks is null, and many OIDs are many requests', async t => {
   const edges = [0n, 1n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n - 1n];
   const bytes = (n: bigint) => Buffer.from(n.toString(16).padStart(16, '0'), 'hex');
   const port = await agent(
@@ -88,7 +88,7 @@ t.test('64-bit counters stay exact, what the agent lacks is null, and many OIDs 
   t.equal((await session.walk('1.3.6.1.4.1.5555')).size, 0, 'an absent subtree is empty');
 });
 
-t.test('an agent that is not there, or has another community, gives one clear error in time', async t => {
+void t.test('an agent that is not there, or has another community, gives one clear error in time', async t => {
   const nobody = connectSnmp({
     device: 'leaf-9',
     host: '127.0.0.1',
@@ -141,7 +141,7 @@ async function liar(t: Test, reply: (request: Buffer) => readonly Buffer[]): Pro
   return socket.address().port;
 }
 
-t.test(
+void t.test(
   'malformed datagrams, answers to other questions and endless walks end in an error, never in the process',
   async t => {
     const garbage = await liar(t, request => [
@@ -184,7 +184,7 @@ t.test(
   },
 );
 
-t.test('mutated datagrams never end the poller or the trap receiver', async t => {
+void t.test('mutated datagrams never end the poller or the trap receiver', async t => {
   const bad: string[] = [];
   const traps: Trap[] = [];
   const receiver = await receiveTraps({
@@ -238,7 +238,7 @@ t.test('mutated datagrams never end the poller or the trap receiver', async t =>
   t.ok(bad.length > 1000, `${bad.length} of 2000 datagrams were malformed`);
 });
 
-t.test(
+void t.test(
   'recorded walks of real switches read the same as their own lines',
   {
     skip: existsSync(path.resolve(import.meta.dirname, '../../../../shared/recordings/snmp'))
@@ -280,7 +280,7 @@ t.test(
   },
 );
 
-t.test('texts, MACs and counters of SNMP values', async t => {
+void t.test('texts, MACs and counters of SNMP values', async t => {
   t.equal(snmpText(Buffer.from('eth\u001b[2J')), 'eth\\x1b[2J');
   t.equal(snmpText(null), null);
   t.equal(snmpMac(Buffer.from([0, 1, 2, 0xab, 0xcd, 0xef])), '00:01:02:ab:cd:ef');
@@ -311,7 +311,7 @@ function scripted(answers: Readonly<Record<string, string>>): Shell & { readonly
   };
 }
 
-t.test('a SONiC switch joins SNMP, tables and database into counters of a port', async t => {
+void t.test('a SONiC switch joins SNMP, tables and database into counters of a port', async t => {
   const shell = scripted({
     'show pfc counters':
       '  Port Rx    PFC0    PFC1    PFC2    PFC3    PFC4    PFC5    PFC6    PFC7\n---------  ------  ------  ------  ------  ------  ------  ------  ------\nEthernet4       0       0       0   1,203       0       0       0       0\n\n  Port Tx    PFC0    PFC1    PFC2    PFC3    PFC4    PFC5    PFC6    PFC7\n---------  ------  ------  ------  ------  ------  ------  ------  ------\nEthernet4       0       0       0      77       0       0       0       0\n',
@@ -398,7 +398,7 @@ t.test('a SONiC switch joins SNMP, tables and database into counters of a port',
   await t.rejects(device.lldp(), { message: /show lldp table failed: exit code 127/ });
 });
 
-t.test('nothing but a port name or an address enters a command', async t => {
+void t.test('nothing but a port name or an address enters a command', async t => {
   for (const bad of [
     'Ethernet',
     'Ethernet0;reboot',

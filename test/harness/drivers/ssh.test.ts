@@ -91,7 +91,7 @@ const failure = async (work: Promise<unknown>): Promise<DeviceError> => {
   throw new Error('it did not fail');
 };
 
-t.test('a command gives its output, error output and exit code, and a step for the record', async t => {
+void t.test('a command gives its output, error output and exit code, and a step for the record', async t => {
   const steps: Step[] = [];
   const { port } = await device(t, (command, channel) => {
     channel.stderr.write('careful\n');
@@ -119,7 +119,7 @@ t.test('a command gives its output, error output and exit code, and a step for t
   );
 });
 
-t.test('an unknown or changed host key is refused before any credential is sent', async t => {
+void t.test('an unknown or changed host key is refused before any credential is sent', async t => {
   const { port, attempts } = await device(t, () => {});
   const changed = await failure(connectSsh({ ...SETTINGS, port, hostKey: fingerprintOf(OTHER.public) }));
   t.match(changed.message, fingerprintOf(OTHER.public), 'the pinned one');
@@ -133,7 +133,7 @@ t.test('an unknown or changed host key is refused before any credential is sent'
   t.strictSame(attempts, [], 'reading the key sends no credential either');
 });
 
-t.test('wrong credentials are told apart from an unreachable device', async t => {
+void t.test('wrong credentials are told apart from an unreachable device', async t => {
   const { port } = await device(t, () => {});
   const wrong = await failure(connectSsh({ ...SETTINGS, port, password: 'no' }));
   t.match(wrong.answer, /admin was not let in/);
@@ -149,7 +149,7 @@ t.test('wrong credentials are told apart from an unreachable device', async t =>
   await t.rejects(fetchHostKey('127.0.0.1', free, 1000), { message: /connection refused/ });
 });
 
-t.test('a device that stalls is given up at its deadline, naming the stage', async t => {
+void t.test('a device that stalls is given up at its deadline, naming the stage', async t => {
   const sockets = new Set<net.Socket>();
   const mute = net.createServer(socket => sockets.add(socket));
   const half = net.createServer(socket => {
@@ -186,7 +186,7 @@ t.test('a device that stalls is given up at its deadline, naming the stage', asy
   t.match(aborted.answer, /interrupted/);
 });
 
-t.test(
+void t.test(
   'a command that stalls, or loses its session, says that it may have been applied and is not sent twice',
   async t => {
     const seen: string[] = [];
@@ -222,13 +222,13 @@ t.test(
   },
 );
 
-t.test('a server that never opens the channel is given up at the deadline of the command', async t => {
+void t.test('a server that never opens the channel is given up at the deadline of the command', async t => {
   const { port } = await device(t, () => {}, { neverOpens: true });
   const shell = await connect(t, port);
   t.match((await failure(shell.run('x', { deadlineMs: 200 }))).answer, /within 200 ms, waiting for: channel open/);
 });
 
-t.test('endless output is cut and never parsed; control bytes never come through', async t => {
+void t.test('endless output is cut and never parsed; control bytes never come through', async t => {
   const { port } = await device(t, (command, channel) => {
     channel.on('error', () => {});
     if (command === 'flood') {
@@ -264,7 +264,7 @@ t.test('endless output is cut and never parsed; control bytes never come through
   t.equal((await shell.run('anything')).stdout, '', 'the session lives on');
 });
 
-t.test('no text keeps a control byte, a bidirectional override or a lone surrogate', async t => {
+void t.test('no text keeps a control byte, a bidirectional override or a lone surrogate', async t => {
   // oxlint-disable-next-line no-control-regex
   const bad = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
   fc.assert(
