@@ -76,7 +76,7 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
         network,
         // Queue pairs of a second job take other source ports.
         seed: seed + (jobs - 1) * 0x9e3779b9,
-        deafSender: defect.deafSender ?? false,
+        ...(defect.deaf && { deaf: defect.deaf }),
         onRound: job => {
           if (awaited?.job === job && job.rounds.length >= awaited.rounds) network.stop();
         },

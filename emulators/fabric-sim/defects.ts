@@ -14,8 +14,8 @@ export interface Defect {
   readonly frozenTables?: boolean;
   /** Only the first port of an ECMP set is used. */
   readonly firstPortOnly?: boolean;
-  /** The first flow of a sender ignores CNPs. */
-  readonly deafSender?: boolean;
+  /** What of a job ignores CNPs: its first flow, or all flows of its first sender. */
+  readonly deaf?: 'first flow' | 'first sender';
 }
 
 const settings =
@@ -49,19 +49,17 @@ export const DEFECTS = {
     build: settings(({ ecn }) => ({ ecn: ecn && { ...ecn, min: bytes(ecn.min, 16), max: bytes(ecn.max, 16) } })),
   },
   'ecn-eager': {
-    what: 'Every packet that leaves a queue behind it is marked, however short the queue.',
-    build: settings(() => ({ ecn: { min: '0 B', max: '1 B', probability: 1 } })),
+    what: 'Every packet of the lossless queue is marked, also when no queue stands.',
+    // Both thresholds lie below an empty queue.
+    build: settings(() => ({ ecn: { min: '-2 B', max: '-1 B', probability: 1 } })),
   },
   'pfc-off': { what: 'No port ever sends a pause.', build: settings(() => ({ pfc: null })) },
   'dcqcn-off': {
     what: 'Every sender stays at line rate whatever comes back.',
     build: settings(() => ({ dcqcn: null })),
   },
-  'deaf-sender': { what: 'The first flow of every sender ignores CNPs; its others obey.', deafSender: true },
-  'dcqcn-deaf': {
-    what: 'Senders hear CNPs and hardly react: a cut goes no lower than 60 Gb/s.',
-    build: settings(({ dcqcn }) => ({ dcqcn: dcqcn && { ...dcqcn, minRate: '60 Gb/s' } })),
-  },
+  'deaf-sender': { what: 'The first flow of a job ignores CNPs; all others obey.', deaf: 'first flow' },
+  'dcqcn-deaf': { what: 'One host ignores CNPs on all its flows; the others obey.', deaf: 'first sender' },
   'slow-failover': {
     what: 'Detection takes 300 ms, a BGP hop 30 ms and a FIB update 70 ms, so failover takes 400 ms.',
     build: settings(({ controlPlane }) => ({

@@ -29,7 +29,7 @@ export interface BindingContractOptions {
 interface Reserved {
   readonly testbed: Testbed;
   readonly lines: RecordLine[];
-  of<K extends RecordLine['kind']>(kind: K): Extract<RecordLine, { kind: K }>[];
+  readonly of: <K extends RecordLine['kind']>(kind: K) => Extract<RecordLine, { kind: K }>[];
 }
 
 /** What every world keeps to, whatever it is made of. */
@@ -54,11 +54,11 @@ export function bindingContract(t: Test, name: string, binding: Binding, options
 
   const spans = Object.keys(topology.spans);
 
-  t.test(`${name}: an unknown option is refused by name, with the known ones`, async t => {
+  void t.test(`${name}: an unknown option is refused by name, with the known ones`, async t => {
     await t.rejects(reserve({ 'no-such-option': '1' }), { message: /no-such-option.*[Kk]nown/s });
   });
 
-  t.test(`${name}: the reservation says which device plays which node`, async t => {
+  void t.test(`${name}: the reservation says which device plays which node`, async t => {
     const { testbed, of } = await reserve();
     t.teardown(() => testbed.release());
     const [line, ...more] = of('testbed');
@@ -73,7 +73,7 @@ export function bindingContract(t: Test, name: string, binding: Binding, options
     t.equal(testbed.name, line?.name);
   });
 
-  t.test(`${name}: time passes only when asked, and rounds are written`, async t => {
+  void t.test(`${name}: time passes only when asked, and rounds are written`, async t => {
     const { testbed, of } = await reserve();
     t.teardown(() => testbed.release());
     const first = await testbed.now();
@@ -104,7 +104,7 @@ export function bindingContract(t: Test, name: string, binding: Binding, options
     await running.stop();
   });
 
-  t.test(`${name}: probes of a healthy fabric lose nothing`, async t => {
+  void t.test(`${name}: probes of a healthy fabric lose nothing`, async t => {
     const { testbed, of } = await reserve();
     t.teardown(() => testbed.release());
     const probes = await testbed.probe({ phase: 'calm', packetsPerSecond: 1000 });
@@ -121,7 +121,7 @@ export function bindingContract(t: Test, name: string, binding: Binding, options
   });
 
   for (const fault of faults) {
-    t.test(`${name}: ${fault.kind} is real, healed, verified, and leaves the fabric as it was`, async t => {
+    void t.test(`${name}: ${fault.kind} is real, healed, verified, and leaves the fabric as it was`, async t => {
       const { testbed, of } = await reserve();
       t.teardown(() => testbed.release());
       t.equal(testbed.refuses(fault), undefined);
@@ -154,7 +154,7 @@ export function bindingContract(t: Test, name: string, binding: Binding, options
     });
   }
 
-  t.test(`${name}: release heals what is left, and may be called twice`, async t => {
+  void t.test(`${name}: release heals what is left, and may be called twice`, async t => {
     const { testbed } = await reserve();
     const [fault] = faults;
     if (fault) await testbed.inject(fault, 'left');
@@ -163,7 +163,7 @@ export function bindingContract(t: Test, name: string, binding: Binding, options
     t.same(await testbed.release(), released);
   });
 
-  t.test(`${name}: what the topology does not have is refused in words`, async t => {
+  void t.test(`${name}: what the topology does not have is refused in words`, async t => {
     const { testbed } = await reserve();
     t.teardown(() => testbed.release());
     const [a, b] = topology.switches;

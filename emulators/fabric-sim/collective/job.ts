@@ -46,8 +46,8 @@ export interface JobOptions {
   readonly network: Pick<Network, 'nowPs' | 'at' | 'flow'>;
   /** From which the source port of every queue pair comes. */
   readonly seed: number;
-  /** The first flow of every sender ignores CNPs: a planted defect. */
-  readonly deafSender: boolean;
+  /** A planted defect: what of this job ignores CNPs. */
+  readonly deaf?: 'first flow' | 'first sender';
   readonly onRound: (job: SimJob) => void;
 }
 
@@ -63,15 +63,16 @@ export function startJob(options: JobOptions): SimJob {
   if (refusal) throw new RangeError(refusal);
 
   const pairs: QueuePair[] = [];
-  const senders = new Set<string>();
+  let firstSender: string | undefined;
   const rounds: RoundLine[] = [];
   let stopped = false;
 
   const pattern = (kindOf(load) as PatternKind<Load>).create(load, {
     topology,
     connect(source, target) {
-      const deaf = options.deafSender && !senders.has(source);
-      senders.add(source);
+      firstSender ??= source;
+      const deaf =
+        options.deaf === 'first flow' ? pairs.length === 0 : options.deaf === 'first sender' && source === firstSender;
       const pair = queuePair(network, { source, target, entropy: sourcePort(seed, pairs.length), deaf });
       pairs.push(pair);
       return pair;

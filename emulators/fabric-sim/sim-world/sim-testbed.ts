@@ -26,11 +26,11 @@ const TURN_MS = 50;
 /** Flow rates of a phase: at most so many windows, and about so many lines. */
 const MOST_WINDOWS = 400;
 const FEWEST_WINDOWS = 40;
-const FLOW_LINES = 8000;
+const FLOW_LINES = 4000;
 /** Readings of all counters within a phase, besides those that `observe` asks for. */
 const READINGS = 40;
 /** Longest first window of a phase that lasts a number of rounds, ps: its length is not known. */
-const FIRST_WINDOW_PS = 500e6;
+const FIRST_WINDOW_PS = 100e6;
 
 /** The part of a phase for which samples are evenly spaced; see `sampling`. */
 const EVEN = { time: 0.95, work: 0.5 };
