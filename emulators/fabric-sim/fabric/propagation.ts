@@ -1,7 +1,7 @@
 const LIGHT_METRES_PER_SECOND = 299_792_458;
 
 /** Group index of G.652.D fibre at 1550 nm (Corning SMF-28 data sheet): 4.897 us/km. */
-export const GROUP_INDEX = 1.4682;
+const GROUP_INDEX = 1.4682;
 
 /** One way over a long-haul fibre, ps: length x n_g / c. 80 km take 391.8 us. */
 export function fibreDelayPs(metres: number): number {

@@ -8,7 +8,7 @@ export interface RedLaw {
 }
 
 /**
- * Probability that one packet is marked CE when the queue that it joins holds `queueBytes`:
+ * Probability that one packet is marked CE when the queue that it leaves still holds `queueBytes`:
  * 0 up to min, then linear up to `probability` at max, 1 above. Zhu et al., SIGCOMM 2015, figure 5.
  */
 export function markingProbability(law: RedLaw, queueBytes: number): number {
