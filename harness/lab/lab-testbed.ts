@@ -3,9 +3,11 @@ import type { InjectedFault, RunningLoad, RunningProbes, Testbed } from '../bind
 import type { Fault } from '../model/fault.ts';
 import type { Load } from '../model/load.ts';
 import type { RecordLine } from '../model/record.ts';
+import type { Topology } from '../model/topology.ts';
 import { type Baseline, leftovers } from './baseline.ts';
 import { CounterHistory } from './counter-history.ts';
 import { inject } from './inject.ts';
+import { suggest } from './near-miss.ts';
 import { type ObserveOptions, observeAll, sampleSwitches } from './observe.ts';
 import { nowOf, type OpenLab } from './open-lab.ts';
 import { type LabLoad, refusesLoad, runLoad } from './run-load.ts';
@@ -35,6 +37,7 @@ class LabTestbed implements Testbed {
   readonly #quiet = new Map<string, number>();
   readonly #loads: LabLoad[] = [];
   readonly #probes: RunningProbes[] = [];
+  readonly #injected: { readonly id: string; readonly fault: InjectedFault }[] = [];
   #routes: Promise<readonly ProbeRoute[]> | undefined;
   #released: ReturnType<Testbed['release']> | undefined;
 
@@ -49,10 +52,8 @@ class LabTestbed implements Testbed {
     return nowOf(this.#lab);
   }
 
-  /** Sends a load and a fault to nobody: says only whether this lab could. */
   refuses(what: Fault | Load): string | undefined {
-    if (isFault(what)) return undefined;
-    return refusesLoad(what);
+    return isFault(what) ? refusesFault(this.#lab.topology, what) : refusesLoad(what);
   }
 
   /** Reads every counter once, so that all later ones are since the reservation. */
@@ -80,13 +81,20 @@ class LabTestbed implements Testbed {
   }
 
   async probe(options: { readonly phase: string; readonly packetsPerSecond: number }): Promise<RunningProbes> {
-    const probes = await runProbes(this.#lab, { ...options, routes: await this.#findRoutes() });
+    const { spans } = this.#lab.topology;
+    const delayNs = ({ span, direction }: ProbeRoute): number =>
+      Object.hasOwn(spans, span) ? this.#baseline.shaper(span, direction).delayNs : 0;
+    const probes = await runProbes(this.#lab, { ...options, delayNs, routes: await this.#findRoutes() });
     this.#probes.push(probes);
     return probes;
   }
 
-  inject(fault: Fault, id: string): Promise<InjectedFault> {
-    return this.#inject(fault, id);
+  async inject(fault: Fault, id: string): Promise<InjectedFault> {
+    const why = refusesFault(this.#lab.topology, fault);
+    if (why !== undefined) throw new RangeError(why);
+    const injected = await this.#inject(fault, id);
+    this.#injected.push({ id, fault: injected });
+    return injected;
   }
 
   observe(): Promise<void> {
@@ -172,6 +180,11 @@ class LabTestbed implements Testbed {
     const failed = (what: string) => (error: unknown) => {
       dirty.push(`${what}: ${(error as Error).message.split('\n')[0]}`);
     };
+    // A heal that was done already answers again without a command; the latest fault first.
+    for (const { id, fault } of this.#injected.toReversed()) {
+      const { verified, observed, manual = 'see the run record' } = await fault.heal();
+      if (!verified) dirty.push(`${id} could not be healed, found: ${observed}. By hand: ${manual}`);
+    }
     await Promise.all(this.#probes.map(probes => probes.stop().catch(failed('a probe may still run'))));
     await Promise.all(this.#loads.map(load => load.stop().catch(failed(`the load on ${load.host} may still run`))));
     dirty.push(...(await leftovers(this.#lab, this.#baseline)));
@@ -198,6 +211,24 @@ class LabTestbed implements Testbed {
 }
 
 const FAULTS: ReadonlySet<string> = new Set<Fault['kind']>(['span-cut', 'span-flap', 'link-down', 'switch-reboot']);
+
+/** Why a fault can not be injected here; undefined when it can. */
+function refusesFault(topology: Topology, fault: Fault): string | undefined {
+  const lacks = (kind: 'link' | 'switch' | 'span', name: string, known: readonly string[]): string | undefined => {
+    if (known.includes(name)) return undefined;
+    const what = kind === 'switch' ? 'switches' : `${kind}s`;
+    return `${topology.name} has no ${kind} ${name}. ${suggest({ word: name, known, what })}`;
+  };
+  if (fault.kind === 'link-down') {
+    const links = topology.links.map(({ name }) => name);
+    return lacks('link', fault.link.name, links);
+  }
+  if (fault.kind === 'switch-reboot') {
+    const switches = topology.switches.map(({ name }) => name);
+    return lacks('switch', fault.switch.name, switches);
+  }
+  return lacks('span', fault.span.name, Object.keys(topology.spans));
+}
 
 const isFault = (what: Fault | Load): what is Fault => FAULTS.has(what.kind);
 

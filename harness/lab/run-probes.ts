@@ -1,7 +1,6 @@
 import type { Host, ProbeJob, ProbeReceiver } from '../binding/host.ts';
 import type { RunningProbes } from '../binding/testbed.ts';
-import { DeviceError } from '../binding/device-error.ts';
-import type { Span } from '../model/topology.ts';
+import type { Span, Topology } from '../model/topology.ts';
 import type { Way } from './describe-fault.ts';
 import { waysOf } from './describe-fault.ts';
 import { addressOf, hostOf, nowOf, type OpenLab } from './open-lab.ts';
@@ -41,52 +40,63 @@ function crosses(hops: readonly string[], from: string, to: string): boolean {
 
 /**
  * Finds, for every span and direction, a UDP flow that crosses it: source ports from 49152 on are tried until traceroute shows the
- * span's two border switches one after the other.
- *
- * @throws DeviceError when two spans can not be told apart, or no port of 64 leads over a span
+ * span's two border switches one after the other. A span that no flow can be pinned on gets none, and an `event` line that says why.
+ * Without spans: one flow each way between the first and the last host, as in `sim`.
  */
 export async function findRoutes(lab: OpenLab): Promise<readonly ProbeRoute[]> {
   const spans = Object.values(lab.topology.spans) as Span[];
+  if (spans.length === 0) return endToEnd(lab.topology);
   const routes: ProbeRoute[] = [];
   const targetPorts = new Map<string, number>();
-  for (const way of waysOf('both')) {
+  for (const direction of waysOf('both')) {
     for (const [index, span] of spans.entries()) {
-      const [near, far] = bordersOf(span, way);
-      const twin = spans.find(other => other !== span && bordersOf(other, way).join() === [near, far].join());
+      const [near, far] = bordersOf(span, direction);
+      const giveUp = async (why: string): Promise<void> => {
+        const what = `no probe over span ${span.name} ${direction}: ${why}`;
+        lab.record({ kind: 'event', atNs: await nowOf(lab), node: near, what });
+      };
+      const twin = spans.find(other => other !== span && bordersOf(other, direction).join() === [near, far].join());
       if (twin) {
-        throw new DeviceError(
-          near,
-          `finding a probe path over span ${span.name}`,
-          `spans ${span.name} and ${twin.name} join the same two switches`,
-          'Traceroute can not tell them apart. Join each span to a switch of its own.',
-        );
+        await giveUp(`traceroute can not tell it from span ${twin.name}, which joins the same two switches`);
+        continue;
       }
       const hostsAt = (node: string): readonly string[] =>
         lab.topology.hosts.filter(({ site }) => site === siteOf(lab, node)).map(({ name }) => name);
       const [sources, targets] = [hostsAt(near), hostsAt(far)];
       const [source, target] = [sources[index % sources.length], targets[index % targets.length]];
       if (source === undefined || target === undefined) {
-        throw new DeviceError(
-          near,
-          `finding a probe path over span ${span.name}`,
-          `no host at ${source === undefined ? near : far}'s site`,
-          'A probe needs a host at both sites.',
-        );
+        await giveUp(`no host at the site of ${source === undefined ? near : far}`);
+        continue;
       }
       const targetPort = targetPorts.get(target) ?? FIRST_TARGET_PORT;
-      targetPorts.set(target, targetPort + 1);
-      const sourcePort = await findPort(lab, {
+      const found = await findPort(lab, {
         source,
         target,
         targetPort,
         from: addressOf(lab, near),
         to: addressOf(lab, far),
-        span: span.name,
       });
-      routes.push({ span: span.name, direction: way, source, target, sourcePort, targetPort });
+      if (found.sourcePort === undefined) {
+        await giveUp(
+          `of ${MOST_PORTS} source ports none crosses it; the last took ${found.last.join(', ') || 'no hop'}`,
+        );
+        continue;
+      }
+      targetPorts.set(target, targetPort + 1);
+      routes.push({ span: span.name, direction, source, target, sourcePort: found.sourcePort, targetPort });
     }
   }
   return routes;
+}
+
+function endToEnd({ hosts }: Topology): readonly ProbeRoute[] {
+  const [first, last] = [hosts[0]?.name, hosts.at(-1)?.name];
+  if (first === undefined || last === undefined || first === last) return [];
+  const common = { span: `${first}--${last}`, sourcePort: FIRST_SOURCE_PORT, targetPort: FIRST_TARGET_PORT };
+  return [
+    { ...common, direction: 'a-to-b', source: first, target: last },
+    { ...common, direction: 'b-to-a', source: last, target: first },
+  ];
 }
 
 async function findPort(
@@ -97,23 +107,17 @@ async function findPort(
     readonly targetPort: number;
     readonly from: string;
     readonly to: string;
-    readonly span: string;
   },
-): Promise<number> {
+): Promise<{ readonly sourcePort?: number; readonly last: readonly string[] }> {
   const { targetPort } = options;
   const host = hostOf(lab, options.source);
   const target = addressOf(lab, options.target);
   let last: readonly string[] = [];
   for (let sourcePort = FIRST_SOURCE_PORT; sourcePort < FIRST_SOURCE_PORT + MOST_PORTS; sourcePort++) {
     last = await host.path({ target, sourcePort, targetPort });
-    if (crosses(last, options.from, options.to)) return sourcePort;
+    if (crosses(last, options.from, options.to)) return { sourcePort, last };
   }
-  throw new DeviceError(
-    host.name,
-    `traceroute from ${MOST_PORTS} source ports to ${options.target}`,
-    `none crossed span ${options.span} (${options.from} then ${options.to}); the last took ${last.join(', ') || 'no hop'}`,
-    'Is the span in the routing tables? Look at the BGP sessions of its border switches.',
-  );
+  return { last };
 }
 
 interface Flow {
@@ -141,10 +145,22 @@ async function startFlow(lab: OpenLab, route: ProbeRoute, packetsPerSecond: numb
   }
 }
 
-/** Starts one flow per route. Stopping writes one `probe` line per flow whose counts are known; the first failure is passed on. */
+/**
+ * Starts one flow per route. Stopping writes one `probe` line per flow whose counts are known; the first failure is passed on.
+ *
+ * iperf3's server ends with its client and does not wait for what is on the fibre. So packets that were sent less than one way's delay
+ * before the end are not counted as sent: at most ceil(rate x delay), at least 1. A loss that lasts to the very end of a phase is
+ * thereby short by at most that many packets.
+ */
 export async function runProbes(
   lab: OpenLab,
-  options: { readonly routes: readonly ProbeRoute[]; readonly phase: string; readonly packetsPerSecond: number },
+  options: {
+    readonly routes: readonly ProbeRoute[];
+    readonly phase: string;
+    readonly packetsPerSecond: number;
+    /** One-way delay of a route's span as the shaper holds it, ns; 0 where there is none. */
+    readonly delayNs: (route: ProbeRoute) => number;
+  },
 ): Promise<RunningProbes> {
   const { phase, packetsPerSecond } = options;
   const begun = await Promise.allSettled(options.routes.map(route => startFlow(lab, route, packetsPerSecond)));
@@ -159,7 +175,10 @@ export async function runProbes(
     const ended = await Promise.allSettled(
       flows.map(async ({ route, job, beginNs }) => {
         const endNs = await nowOf(lab);
-        const { sent, received } = await job.stop();
+        const counted = await job.stop();
+        const onFibre = Math.max(1, Math.ceil((packetsPerSecond * options.delayNs(route)) / 1e9));
+        const { received } = counted;
+        const sent = counted.sent - Math.max(0, Math.min(onFibre, counted.sent - received));
         const { span, direction, source, target } = route;
         lab.record({
           kind: 'probe',
