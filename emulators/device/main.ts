@@ -95,7 +95,7 @@ function readArguments(argv: readonly string[]): Arguments {
 }
 
 /** Everything a person needs to reach each device by hand. */
-export function describeLab(lab: EmulatedLab): string {
+function describeLab(lab: EmulatedLab): string {
   const { user, keyFile, knownHostsFile, community, snmpAuth, snmpPrivacy } = lab.secrets;
   const lines = [
     `inventory  ${lab.inventory}`,
@@ -126,7 +126,8 @@ async function main(argv: readonly string[]): Promise<void> {
   const end = (): Promise<void> =>
     (ending ??= (async () => {
       await lab.close();
-      if (directory === undefined) await rm(folder, { recursive: true, force: true });
+      // Of a provider's folder too: it holds keys, and the provider may be dead.
+      if (directory === undefined || ready) await rm(folder, { recursive: true, force: true });
       // Sockets of clients that never say goodbye would keep the process.
       process.exit(0);
     })());

@@ -37,7 +37,7 @@ const provider: LabProvider = {
         '--topology',
         file,
         '--dir',
-        path.join(folder, 'lab'),
+        folder,
         '--seed',
         String(seed),
         ...Object.entries(options).map(([key, value]) => `${ARGUMENTS[key]}=${value}`),

@@ -41,7 +41,7 @@ export function frrAge(seconds: number): string {
 }
 
 /** SAI object id of a port, as COUNTERS_PORT_NAME_MAP holds it. */
-export const portOid = ({ ifIndex }: PortShape): string => `oid:0x1${(ifIndex + 1).toString(16).padStart(12, '0')}`;
+const portOid = ({ ifIndex }: PortShape): string => `oid:0x1${(ifIndex + 1).toString(16).padStart(12, '0')}`;
 
 /** The text of a Python dict of strings, as sonic-db-cli prints a HGETALL. */
 const pythonDict = (entries: readonly (readonly [string, string])[]): string =>

@@ -22,7 +22,7 @@ const CHASSIS = 1;
 const CHASSIS_TEMPERATURE = 2;
 
 /** An optic without light reads this (featureprofiles' ZR tests take -40 dBm for a down port). */
-export const NO_LIGHT_DBM = -40;
+const NO_LIGHT_DBM = -40;
 /** Receive power of a lit port: the middle of the -14..0 dBm that featureprofiles' ZR tests accept. The simulator has no optics. */
 const LIT_DBM = -7;
 
@@ -35,7 +35,7 @@ const low32 = (value: number): number => Number(BigInt.asUintN(32, BigInt(Math.f
 const low64 = (value: number): bigint => BigInt.asUintN(64, BigInt(Math.floor(value)));
 
 /** True when light reaches this port: its cable is whole and the far end sends. */
-export function seesLight({ sim, shape, node }: SwitchMibOptions, port: PortShape): boolean {
+function seesLight({ sim, shape, node }: SwitchMibOptions, port: PortShape): boolean {
   if (port.span !== undefined) {
     const span = Object.values(shape.topology.spans).find(({ name }) => name === port.span);
     const direction = span?.ends[0].node === node && span.ends[0].port === port.port ? 'b-to-a' : 'a-to-b';

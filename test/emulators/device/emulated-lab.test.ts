@@ -577,4 +577,5 @@ void t.test('a lab whose provider dies ends by itself', async t => {
   await once(child.stdout as NonNullable<ChildProcess['stdout']>, 'data');
   child.stdin?.destroy();
   t.equal((await closed)[0], 0);
+  t.equal(existsSync(path.join(folder, 'orphan')), false, 'its keys are gone');
 });
