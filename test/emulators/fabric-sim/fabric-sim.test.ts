@@ -425,7 +425,7 @@ void t.test('every planted defect is what it says', async t => {
   };
   t.ok(shares().every(share => share < 0.35));
   for (const defect of ['deaf-sender', 'dcqcn-deaf'])
-    t.ok((shares(defect)[0] ?? 0) > 0.5, `${defect}: ${shares(defect)}`);
+    t.ok((shares(defect)[0] ?? 0) > 0.5, `${defect}: ${shares(defect).join()}`);
 
   const topology = pair({ ranksPerSite: 2, settings: { controlPlane: SLOW_BFD } });
   t.equal(build(topology, { defect: 'slow-uplink' }).ports('a-leaf')[0]?.rateBps, 100e9);
