@@ -181,7 +181,6 @@ export function gpuNode(options: GpuNodeOptions): Host {
       ...from(nicCounts, 'pausedNs', `rx_prio${priority}_pause_duration`, 1000n),
       ...from(rdma, 'cnpSent', 'np_cnp_sent'),
       ...from(rdma, 'cnpHandled', 'rp_cnp_handled'),
-      ...from(rdma, 'ecnMarked', 'np_ecn_marked_roce_packets'),
       ...from(rdma, 'outOfSequence', 'out_of_sequence'),
     };
   };

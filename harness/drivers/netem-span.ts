@@ -104,11 +104,29 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
     };
   };
 
-  const command = (way: Way, { delayNs, loss }: { readonly delayNs: number; readonly loss: number }): string =>
-    impairmentCommand({ device: egress(way), delayNs, loss, limitPackets: netemLimit({ rateBps, delayNs, mtuBytes }) });
+  /** One command for delay and loss. A longer queue that was found is kept, so that putting values back puts all back. */
+  const command = async (
+    way: Way,
+    { delayNs, loss }: { readonly delayNs: number; readonly loss: number },
+  ): Promise<string> => {
+    const { qdisc } = await both(way);
+    const enough = netemLimit({ rateBps, delayNs, mtuBytes });
+    const found = qdisc.kind === 'netem' ? (qdisc.limitPackets ?? 0) : 0;
+    const made = impairmentCommand({ device: egress(way), delayNs, loss, limitPackets: Math.max(enough, found) });
+    if (qdisc.others.length > 0) {
+      throw deviceError({
+        device: name,
+        tried: made,
+        answer: `not sent: netem also sets ${qdisc.others.join(', ')} there, and this command would reset that`,
+        advice:
+          'Somebody else uses this box, or a test was left behind. Reset it by hand if it is yours: tc qdisc replace … netem.',
+      });
+    }
+    return made;
+  };
 
   const setImpairment: SpanShaper['setImpairment'] = async (way, impairment) => {
-    const tried = command(way, impairment);
+    const tried = await command(way, impairment);
     await output(shell, tried);
     const now = await read(way);
     // Emulators clamp silently: what was asked for is not what is set until it was read back.
@@ -153,14 +171,13 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
     flap: async ({ everyNs, downNs, light }) => {
       const ways: readonly Way[] = ['a-to-b', 'b-to-a'];
       const found = await Promise.all(ways.map(read));
-      const each = (make: (way: Way, was: ShaperState) => string): readonly string[] =>
-        ways.map((way, i) => make(way, found[i] as ShaperState));
-      const down =
-        light === 'lost'
-          ? each(way => lightCommand(egress(way), 'off'))
-          : each((way, was) => command(way, { delayNs: was.delayNs, loss: 1 }));
-      const up =
-        light === 'lost' ? each(way => lightCommand(egress(way), 'on')) : each((way, was) => command(way, was));
+      const each = (make: (way: Way, was: ShaperState) => string | Promise<string>): Promise<readonly string[]> =>
+        Promise.all(ways.map((way, i) => make(way, found[i] as ShaperState)));
+      const lost = light === 'lost';
+      const down = await each((way, was) =>
+        lost ? lightCommand(egress(way), 'off') : command(way, { delayNs: was.delayNs, loss: 1 }),
+      );
+      const up = await each((way, was) => (lost ? lightCommand(egress(way), 'on') : command(way, was)));
       const pid = await startDetached(shell, flapProgram({ everyNs, downNs, down, up }), '/dev/null');
       let ending: Promise<void> | undefined;
       return () => {

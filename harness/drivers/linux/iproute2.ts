@@ -22,6 +22,8 @@ export interface QdiscState {
   /** Fraction of 1. */
   readonly loss: number;
   readonly limitPackets: number | null;
+  /** What else netem is set to do there, by iproute2's names: jitter, duplicate, reorder, corrupt, rate, slot. */
+  readonly others: readonly string[];
   readonly bytes: bigint | null;
   readonly packets: bigint | null;
   readonly drops: bigint | null;
@@ -85,12 +87,22 @@ export function parseTcQdisc(text: string): QdiscState {
       throw new ParseError(`${expected}: a ${name}`, text);
     return value;
   };
+  const others =
+    kind === 'netem' ? ['duplicate', 'reorder', 'corrupt', 'rate', 'slot'].filter(name => isRecord(options[name])) : [];
+  if (
+    kind === 'netem' &&
+    isRecord(options['delay']) &&
+    options['delay']['jitter'] !== undefined &&
+    options['delay']['jitter'] !== 0
+  )
+    others.push('jitter');
   const limit = options['limit'];
   return {
     kind,
     delayNs: Math.round(part('delay', 'delay') * 1e9),
     loss: Math.min(1, part('loss-random', 'loss')),
     limitPackets: typeof limit === 'number' && Number.isSafeInteger(limit) ? limit : null,
+    others,
     bytes: count(root['bytes']),
     packets: count(root['packets']),
     drops: count(root['drops']),

@@ -306,6 +306,7 @@ void t.test('netem holds twice what is in flight, and reads back what iproute2 p
     delayNs: 391_500,
     loss: 0.001,
     limitPackets: 1000,
+    others: [],
     bytes: 9007199254740993n,
     packets: 12n,
     drops: 3n,
@@ -348,6 +349,8 @@ void t.test('a span box is set in one command, read back, and refused when it cl
     eth2: { delay: 0, loss: 0, up: true },
   };
   let clampS = 1;
+  let limit = 1;
+  let more: object = {};
   const shell = box(command => {
     const dev = /dev (\S+)/.exec(command)?.[1] ?? '';
     const of = state[dev] ?? { delay: 0, loss: 0, up: false };
@@ -378,7 +381,7 @@ void t.test('a span box is set in one command, read back, and refused when it cl
       {
         kind: 'netem',
         root: true,
-        options: { limit: 1, delay: { delay: of.delay }, 'loss-random': { loss: of.loss } },
+        options: { limit, delay: { delay: of.delay, jitter: 0 }, 'loss-random': { loss: of.loss }, ...more },
         bytes: 5,
         packets: 4,
         drops: 3,
@@ -402,6 +405,22 @@ void t.test('a span box is set in one command, read back, and refused when it cl
   await end();
   await end();
   t.match(state['eth2'], { delay: 0.0004, loss: 0.5, up: true }, 'as it was found');
+  limit = 900_000;
+  await span.setImpairment('a-to-b', { delayNs: 1000, loss: 0 });
+  t.match(
+    shell.sent.findLast(command => command.startsWith('tc qdisc replace')),
+    / limit 900000 /,
+    'a longer queue that was found stays',
+  );
+  limit = 1;
+  more = { corrupt: { corrupt: 0.1, correlation: 0 } };
+  const before = shell.sent.length;
+  await t.rejects(span.setImpairment('a-to-b', { delayNs: 400_000, loss: 0 }), { message: /netem also sets corrupt/ });
+  t.notOk(
+    shell.sent.slice(before).some(command => command.includes('replace')),
+    'what somebody else set is not thrown away',
+  );
+  more = {};
   clampS = 0.0001;
   await t.rejects(span.setImpairment('a-to-b', { delayNs: 400_000, loss: 0 }), { message: /reads back as .*100us/ });
 });
@@ -478,7 +497,6 @@ void t.test('a GPU node without PFC, RDMA or a telling GPU is missing values, ne
     pausedNs: 7000n,
     cnpSent: null,
     cnpHandled: null,
-    ecnMarked: null,
     outOfSequence: null,
   });
   t.notOk('pfcRx' in counters, 'no such counter: absent');
