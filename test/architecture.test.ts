@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'harness/drivers': ['harness/model', 'harness/binding'],
   'harness/lab': ['harness/model', 'harness/binding', 'harness/drivers', 'harness/loads', 'harness/faults'],
   'harness/playwright': ['harness/model', 'harness/binding', 'harness/run', 'harness/loads', 'harness/faults', 'harness/checks', 'reports'],
-  'harness/cli': ['harness/model', 'harness/binding', 'harness/run', 'harness/lab', 'harness/drivers', 'harness/faults', 'harness/loads', 'harness/checks', 'reports'],
+  'harness/cli': ['harness/playwright', 'harness/model', 'harness/binding', 'harness/run', 'harness/lab', 'harness/drivers', 'harness/faults', 'harness/loads', 'harness/checks', 'reports'],
   'harness/index.ts': ['harness/model', 'harness/playwright', 'harness/faults', 'harness/loads', 'harness/checks'],
   'emulators/fabric-sim': ['harness/model', 'harness/binding'],
   'emulators/device': ['harness/model', 'harness/binding', 'emulators/fabric-sim/index.ts'],
