@@ -502,11 +502,11 @@ export class DataPlane {
       this.delivered += count;
       (this.endpoints as Endpoints).receive(node, packet);
     } else {
-      this.forward(node, port, packet, count);
+      this.forward(node, port, packet);
     }
   }
 
-  private forward(node: number, from: number, packet: number, count: number): void {
+  private forward(node: number, from: number, packet: number): void {
     const pool = this.pool;
     const port = this.egress(node, pool.target[packet] as number, pool.hash[packet] as number);
     if (port < 0) {

@@ -14,7 +14,7 @@ const SER = FULL * 80;
 const ACK = 86 * 80;
 const LINK = 1 * US;
 
-t.test('one flow takes serialisation plus the path, to the picosecond', async t => {
+void t.test('one flow takes serialisation plus the path, to the picosecond', async t => {
   const network = star(2, { settings: { dcqcn: null } });
   let delivered = 0;
   let acknowledged = 0;
@@ -39,7 +39,7 @@ t.test('one flow takes serialisation plus the path, to the picosecond', async t 
   );
 });
 
-t.test('a short last packet and a faster middle link count with their own sizes and rates', async t => {
+void t.test('a short last packet and a faster middle link count with their own sizes and rates', async t => {
   const network = sitePair({ length: '80 km', spanRate: '400 Gb/s', settings: { dcqcn: null } });
   let delivered = 0;
   network.flow({
@@ -56,13 +56,13 @@ t.test('a short last packet and a faster middle link count with their own sizes 
   t.equal(delivered, first + 3 * SER + (100 + 82) * 80 + LINK);
 });
 
-t.test('80 km of fibre are 391.8 us one way', async t => {
+void t.test('80 km of fibre are 391.8 us one way', async t => {
   const network = sitePair({ length: '80 km' });
   t.equal(Math.round(network.span('long', 'a-to-b').delayPs / 1e5) / 10, 391.8);
   t.equal(Math.round(sitePair({ length: '1 km' }).span('long', 'b-to-a').delayPs / 1e3) / 1e3, 4.897, '4.897 us/km');
 });
 
-t.test('goodput at MTU 4096 reaches 98.04 % of the line rate and no more', async t => {
+void t.test('goodput at MTU 4096 reaches 98.04 % of the line rate and no more', async t => {
   const network = star(2);
   const flow = network.flow({ source: 'h0', target: 'h1', bytes: Number.POSITIVE_INFINITY, entropy: 1 });
   network.advance(1 * MS);
@@ -73,37 +73,40 @@ t.test('goodput at MTU 4096 reaches 98.04 % of the line rate and no more', async
   t.equal((4096 / 4178).toFixed(4), '0.9804');
 });
 
-t.test('an incast without congestion control is lossless under PFC and takes N times the serialisation', async t => {
-  for (const senders of [8, 63]) {
-    const network = star(senders + 1, { settings: { dcqcn: null } });
-    let last = 0;
-    for (let i = 1; i <= senders; i++)
-      network.flow({
-        source: `h${i}`,
-        target: 'h0',
-        bytes: 500 * 4096,
-        entropy: i,
-        onDelivered: () => (last = network.nowPs),
+void t.test(
+  'an incast without congestion control is lossless under PFC and takes N times the serialisation',
+  async t => {
+    for (const senders of [8, 63]) {
+      const network = star(senders + 1, { settings: { dcqcn: null } });
+      let last = 0;
+      for (let i = 1; i <= senders; i++)
+        network.flow({
+          source: `h${i}`,
+          target: 'h0',
+          bytes: 500 * 4096,
+          entropy: i,
+          onDelivered: () => (last = network.nowPs),
+        });
+      network.advance(30 * MS);
+      t.equal(last, SER + LINK + senders * 500 * SER + LINK, `${senders} to 1`);
+      t.same(network.account, {
+        injected: network.account.delivered,
+        delivered: network.account.delivered,
+        dropped: 0,
+        inFlight: 0,
       });
-    network.advance(30 * MS);
-    t.equal(last, SER + LINK + senders * 500 * SER + LINK, `${senders} to 1`);
-    t.same(network.account, {
-      injected: network.account.delivered,
-      delivered: network.account.delivered,
-      dropped: 0,
-      inFlight: 0,
-    });
-    const sent = network.count('s', 'p1').pfcTx;
-    const upstream = network.count('h1', 'eth0');
-    t.ok(sent > 0, 'the switch paused its first sender');
-    t.equal(upstream.pfcRx, sent, 'every pause frame arrived');
-    t.ok(upstream.pausedPs > 0 && upstream.pausedPs < network.nowPs, 'which was paused for a while, and resumed');
-    t.equal(sent % 2, 0, 'each pause was followed by a resume');
-    t.equal(network.count('s', 'p0').drops, 0);
-  }
-});
+      const sent = network.count('s', 'p1').pfcTx;
+      const upstream = network.count('h1', 'eth0');
+      t.ok(sent > 0, 'the switch paused its first sender');
+      t.equal(upstream.pfcRx, sent, 'every pause frame arrived');
+      t.ok(upstream.pausedPs > 0 && upstream.pausedPs < network.nowPs, 'which was paused for a while, and resumed');
+      t.equal(sent % 2, 0, 'each pause was followed by a resume');
+      t.equal(network.count('s', 'p0').drops, 0);
+    }
+  },
+);
 
-t.test(
+void t.test(
   'without PFC the same incast overflows the buffer at the egress port, and go-back-N still delivers all',
   async t => {
     const network = star(9, {
@@ -124,7 +127,7 @@ t.test(
   },
 );
 
-t.test('thresholds scale with the port rate', async t => {
+void t.test('thresholds scale with the port rate', async t => {
   const peak = (rate: '100 Gb/s' | '400 Gb/s') => {
     const network = star(3, { rate, settings: { dcqcn: null } });
     for (const i of [1, 2]) network.flow({ source: `h${i}`, target: 'h0', bytes: 10e6, entropy: i });
@@ -143,7 +146,7 @@ t.test('thresholds scale with the port rate', async t => {
   }
 });
 
-t.test('the share of marked packets follows the RED law at the queue that is held', async t => {
+void t.test('the share of marked packets follows the RED law at the queue that is held', async t => {
   t.equal(markingProbability({ minBytes: 400e3, maxBytes: 1600e3, probability: 0.2 }, 400e3), 0);
   t.equal(markingProbability({ minBytes: 400e3, maxBytes: 1600e3, probability: 0.2 }, 1000e3), 0.1);
   t.equal(markingProbability({ minBytes: 400e3, maxBytes: 1600e3, probability: 0.2 }, 1600e3), 0.2);
@@ -179,7 +182,7 @@ t.test('the share of marked packets follows the RED law at the queue that is hel
   t.ok(Math.abs(marks - 16_000) < 480, `${marks} marks of 16000 expected on trains`);
 });
 
-t.test('path() names the ports that packets take, and the hash spreads flows', async t => {
+void t.test('path() names the ports that packets take, and the hash spreads flows', async t => {
   const uses = new Map<string, number>();
   const network = leafSpine(2, 4, { settings: { dcqcn: null } });
   for (let entropy = 0; entropy < 40; entropy++) {
@@ -212,7 +215,7 @@ t.test('path() names the ports that packets take, and the hash spreads flows', a
   );
 });
 
-t.test('a switch without a route, and a port that does not forward, drop and count', async t => {
+void t.test('a switch without a route, and a port that does not forward, drop and count', async t => {
   const network = leafSpine(1, 2, { settings: { dcqcn: null } });
   const probe = network.datagrams({ source: 'h0', target: 'h1', entropy: 9, bytes: 128, packetsPerSecond: 1e6 });
   const uplink = network.path('h0', 'h1', 9)[1]?.port as string;
@@ -238,7 +241,7 @@ t.test('a switch without a route, and a port that does not forward, drop and cou
   t.equal(network.account.inFlight, 0);
 });
 
-t.test('cutting a span loses exactly what is in it, in that direction only', async t => {
+void t.test('cutting a span loses exactly what is in it, in that direction only', async t => {
   const network = sitePair({ length: '80 km' });
   const there = network.datagrams({ source: 'a0', target: 'b0', entropy: 1, bytes: 128, packetsPerSecond: 1e5 });
   const back = network.datagrams({ source: 'b0', target: 'a0', entropy: 1, bytes: 128, packetsPerSecond: 1e5 });
@@ -258,7 +261,7 @@ t.test('cutting a span loses exactly what is in it, in that direction only', asy
   t.equal(back.sent(), back.received());
 });
 
-t.test('a delay that changes shifts arrivals and never lets one overtake', async t => {
+void t.test('a delay that changes shifts arrivals and never lets one overtake', async t => {
   const network = sitePair({ length: '80 km', settings: { dcqcn: null } });
   const flow = network.flow({ source: 'a0', target: 'b0', bytes: Number.POSITIVE_INFINITY, entropy: 1 });
   for (const [i, delayMs] of [1, 0.1, 2, 0].entries()) {
@@ -271,7 +274,7 @@ t.test('a delay that changes shifts arrivals and never lets one overtake', async
   t.ok(flow.delivered() > 0.9 * 0.05 * 12.2e9);
 });
 
-t.test('probes are not starved by a congested lossless queue, nor stopped by a pause', async t => {
+void t.test('probes are not starved by a congested lossless queue, nor stopped by a pause', async t => {
   const network = star(4, { settings: { dcqcn: null } });
   for (const i of [1, 2]) network.flow({ source: `h${i}`, target: 'h0', bytes: Number.POSITIVE_INFINITY, entropy: i });
   network.advance(1 * MS);
@@ -287,7 +290,7 @@ t.test('probes are not starved by a congested lossless queue, nor stopped by a p
   t.equal(paused.received(), 2001, 'a sender that is paused in priority 3 still sends in priority 0');
 });
 
-t.test('reset empties queues, restarts counters and releases paused neighbours', async t => {
+void t.test('reset empties queues, restarts counters and releases paused neighbours', async t => {
   const network = star(3, { settings: { dcqcn: null } });
   for (const i of [1, 2]) network.flow({ source: `h${i}`, target: 'h0', bytes: Number.POSITIVE_INFINITY, entropy: i });
   network.advance(1 * MS);
@@ -333,12 +336,12 @@ function incastRun(seed: number, trainPackets = 1) {
   };
 }
 
-t.test('one seed is one run, bit for bit; another seed marks other packets', async t => {
+void t.test('one seed is one run, bit for bit; another seed marks other packets', async t => {
   t.same(incastRun(3), incastRun(3));
   t.not(incastRun(3).port.ecnMarked, incastRun(4).port.ecnMarked);
 });
 
-t.test('trains of 8 give nearly the results of single packets', async t => {
+void t.test('trains of 8 give nearly the results of single packets', async t => {
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   const seeds = [1, 2, 3, 4];
   const error = (a: number, b: number) => Math.abs(a / b - 1);
@@ -395,7 +398,7 @@ t.test('trains of 8 give nearly the results of single packets', async t => {
   t.ok(one > 0 && Math.abs(eight - one) < 8 * SER);
 });
 
-t.test('packets are conserved on any fabric, whatever breaks', async t => {
+void t.test('packets are conserved on any fabric, whatever breaks', async t => {
   const action = fc.record({
     atUs: fc.integer({ min: 0, max: 900 }),
     what: fc.constantFrom('off', 'on', 'cut', 'mend', 'loss', 'delay', 'reset', 'no route'),
@@ -524,7 +527,7 @@ function build(plan: {
   return network;
 }
 
-t.test('time runs forward, ties run in the order asked for, and overflow is an error', async t => {
+void t.test('time runs forward, ties run in the order asked for, and overflow is an error', async t => {
   const network = star(2);
   const order: string[] = [];
   network.at(5, () => order.push('first'));
@@ -550,7 +553,7 @@ t.test('time runs forward, ties run in the order asked for, and overflow is an e
   t.throws(() => network.setSpan('none', 'a-to-b', { loss: 0.1 }), /no span none/);
 });
 
-t.test('the event queue pops any pushes in order of time, then source', async t => {
+void t.test('the event queue pops any pushes in order of time, then source', async t => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(50), fc.nat(20)), { maxLength: 300 }), pairs => {
       const queue = new EventQueue();

@@ -7,7 +7,7 @@ import { MS, sitePair, star, US } from './small-fabrics.ts';
 const near = (value: number, expected: number, share: number) => Math.abs(value / expected - 1) <= share;
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
-t.test('DCQCN in the form of the paper follows its equations', async t => {
+void t.test('DCQCN in the form of the paper follows its equations', async t => {
   const line = 40e9;
   const flow = new Dcqcn(dcqcnParameters(PAPER_DCQCN), line);
   flow.settle(1 * MS);
@@ -37,7 +37,7 @@ t.test('DCQCN in the form of the paper follows its equations', async t => {
   t.ok(near(flow.rateBps, (fast + before + 40e6) / 2, 1e-12));
 });
 
-t.test('the byte counter of the paper drives increases without a timer', async t => {
+void t.test('the byte counter of the paper drives increases without a timer', async t => {
   const flow = new Dcqcn(dcqcnParameters({ ...PAPER_DCQCN, increaseTimer: '1 s' }), 40e9);
   flow.notify(0);
   flow.sent(9_999_999);
@@ -46,7 +46,7 @@ t.test('the byte counter of the paper drives increases without a timer', async t
   t.equal(flow.rateBps, 30e9, 'after 10 MB');
 });
 
-t.test('DCQCN in the form of the NIC cuts on its own clock and keeps its target', async t => {
+void t.test('DCQCN in the form of the NIC cuts on its own clock and keeps its target', async t => {
   const line = 100e9;
   const flow = new Dcqcn(dcqcnParameters(HPCC_DCQCN_100G), line);
   flow.notify(0);
@@ -101,7 +101,7 @@ function hpccStar(senders: number, seed: number): number[] {
   return finished;
 }
 
-t.test('the HPCC artefact is matched: one flow, and eight under DCQCN', async t => {
+void t.test('the HPCC artefact is matched: one flow, and eight under DCQCN', async t => {
   // Its clock ticks in ns: 83 for 83.84 ns a packet. 2000 packets, one store-and-forward, four cables of 1 us, ACKs of 60 B.
   const golden = 170.091;
   const truncation = 2001 * 0.00084;
@@ -139,7 +139,7 @@ function shares(
 const jain = (values: readonly number[]) =>
   values.reduce((a, b) => a + b, 0) ** 2 / (values.length * values.reduce((a, b) => a + b * b, 0));
 
-t.test('a late flow gets its fair share under DCQCN, and the link stays full', async t => {
+void t.test('a late flow gets its fair share under DCQCN, and the link stays full', async t => {
   const network = star(3);
   const first = network.flow({ source: 'h1', target: 'h0', bytes: Number.POSITIVE_INFINITY, entropy: 1 });
   network.advance(2 * MS);
@@ -160,7 +160,7 @@ t.test('a late flow gets its fair share under DCQCN, and the link stays full', a
   );
 });
 
-t.test('CNPs of one flow are at least one interval apart', async t => {
+void t.test('CNPs of one flow are at least one interval apart', async t => {
   const network = star(3, {
     settings: {
       dcqcn: { ...HPCC_DCQCN_100G, cnpInterval: '50 us' },
@@ -173,7 +173,7 @@ t.test('CNPs of one flow are at least one interval apart', async t => {
   t.ok(cnpSent > 2 && cnpSent <= 2 * (5000 / 50 + 1), `${cnpSent} CNPs in 100 intervals of two flows`);
 });
 
-t.test('flows of one NIC take turns', async t => {
+void t.test('flows of one NIC take turns', async t => {
   const network = star(4, { settings: { dcqcn: null } });
   const flows = [1, 2, 3].map(i =>
     network.flow({ source: 'h0', target: `h${i}`, bytes: Number.POSITIVE_INFINITY, entropy: i }),
@@ -182,7 +182,7 @@ t.test('flows of one NIC take turns', async t => {
   t.ok(Math.max(...got) - Math.min(...got) <= 4096, 'they differ by one packet at most');
 });
 
-t.test('go-back-N over a long fibre keeps (1 - p) / (1 - p + p W)', async t => {
+void t.test('go-back-N over a long fibre keeps (1 - p) / (1 - p + p W)', async t => {
   for (const loss of [2e-4, 1e-3]) {
     const network = sitePair({
       length: '20 km',
@@ -211,7 +211,7 @@ t.test('go-back-N over a long fibre keeps (1 - p) / (1 - p + p W)', async t => {
   }
 });
 
-t.test('a dead path is retried each timeout until routes come back', async t => {
+void t.test('a dead path is retried each timeout until routes come back', async t => {
   const network = sitePair({
     length: '10 km',
     settings: { dcqcn: null, roce: { mtu: '4096 B', retransmitTimeout: '1 ms' } },
@@ -236,7 +236,7 @@ t.test('a dead path is retried each timeout until routes come back', async t => 
   t.ok(done > 11 * MS && done < 11.3 * MS, `done at ${done / MS} ms: the next timeout, then 67 us and the round trip`);
 });
 
-t.test('lost ACKs and NAKs delay, and never corrupt', async t => {
+void t.test('lost ACKs and NAKs delay, and never corrupt', async t => {
   for (const trainPackets of [1, 8]) {
     const network = sitePair({
       length: '2 km',
@@ -270,7 +270,7 @@ t.test('lost ACKs and NAKs delay, and never corrupt', async t => {
   }
 });
 
-t.test('a slow flow is not taken for a lost one', async t => {
+void t.test('a slow flow is not taken for a lost one', async t => {
   // 40 Mb/s at least: 0.84 ms a packet, so 16 packets to an ACK would outlast the timeout of 4 ms.
   const network = star(3, {
     rate: '40 Gb/s',
@@ -288,7 +288,7 @@ t.test('a slow flow is not taken for a lost one', async t => {
   for (const flow of flows) t.ok(flow.delivered() > 0);
 });
 
-t.test('a window bounds what is in flight: one window per round trip', async t => {
+void t.test('a window bounds what is in flight: one window per round trip', async t => {
   const network = sitePair({
     length: '80 km',
     settings: { dcqcn: null, roce: { mtu: '4096 B', retransmitTimeout: '16.8 ms', window: '1 MiB' } },
@@ -303,7 +303,7 @@ t.test('a window bounds what is in flight: one window per round trip', async t =
   );
 });
 
-t.test('a queue pair is used again at the rate it had, and can be stopped', async t => {
+void t.test('a queue pair is used again at the rate it had, and can be stopped', async t => {
   const network = star(3);
   const times: number[] = [];
   const flow = network.flow({
@@ -331,7 +331,7 @@ t.test('a queue pair is used again at the rate it had, and can be stopped', asyn
   t.throws(() => network.flow({ source: 'h1', target: 'h0', bytes: 0, entropy: 1 }), RangeError);
 });
 
-t.test('datagrams are sent on the tick, counted exactly, and lost for good', async t => {
+void t.test('datagrams are sent on the tick, counted exactly, and lost for good', async t => {
   const network = sitePair({ length: '10 km' });
   const stream = network.datagrams({ source: 'a0', target: 'b0', entropy: 1, bytes: 128, packetsPerSecond: 30_000 });
   network.advance(100 * MS);
