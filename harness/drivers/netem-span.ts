@@ -172,7 +172,7 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
       const ways: readonly Way[] = ['a-to-b', 'b-to-a'];
       const found = await Promise.all(ways.map(read));
       const each = (make: (way: Way, was: ShaperState) => string | Promise<string>): Promise<readonly string[]> =>
-        Promise.all(ways.map((way, i) => make(way, found[i] as ShaperState)));
+        Promise.all(ways.map(async (way, i) => make(way, found[i] as ShaperState)));
       const lost = light === 'lost';
       const down = await each((way, was) =>
         lost ? lightCommand(egress(way), 'off') : command(way, { delayNs: was.delayNs, loss: 1 }),
