@@ -121,7 +121,7 @@ void t.test(
     t.ok(port.queuePeakBytes <= 1e6, 'the queue never held more than the buffer');
     t.same(
       flows.map(flow => flow.delivered()),
-      new Array(8).fill(500 * 4096),
+      Array.from({ length: 8 }, () => 500 * 4096),
     );
     t.equal(network.account.dropped, port.drops, 'all drops are at that port');
   },
@@ -507,7 +507,7 @@ function build(plan: {
   const network = createNetwork({ topology, seed: plan.seed, trainPackets: plan.trainPackets });
   for (let h = 0; h < plan.hosts; h++) {
     const home = h % plan.switches;
-    const distance = new Array<number>(plan.switches).fill(Number.POSITIVE_INFINITY);
+    const distance = Array.from({ length: plan.switches }, () => Number.POSITIVE_INFINITY);
     distance[home] = 0;
     for (let round = 0; round < plan.switches; round++) {
       for (const { a, b } of edges) {
