@@ -152,9 +152,11 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     const algorithm = /hierarchical|tree|collnet|nvls/i.test(environment(invocation.argv, 'NCCL_ALGO') ?? '')
       ? 'hierarchical'
       : 'ring';
+    const split = environment(invocation.argv, 'NCCL_IB_SPLIT_DATA_ON_QPS') === '1';
+    const queuePairs = split ? Number(environment(invocation.argv, 'NCCL_IB_QPS_PER_CONNECTION') ?? 1) : 1;
     const load: Load =
       tool === 'all_reduce_perf'
-        ? { kind: 'all-reduce', bytes: `${bytes} B`, algorithm }
+        ? { kind: 'all-reduce', bytes: `${bytes} B`, algorithm, queuePairs }
         : tool === 'alltoall_perf'
           ? { kind: 'all-to-all', bytes: `${bytes} B` }
           : tool === 'gather_perf'

@@ -50,10 +50,16 @@ export function collectiveCommand(load: Load, ranks: readonly string[]): string 
   const { tool, bytes } = toolOf(load, ranks.length);
   if (ranks.length < 2) throw new RangeError('A collective needs at least two ranks.');
   if (!Number.isSafeInteger(bytes) || bytes <= 0) throw new RangeError(`${bytes} B is no whole number of bytes.`);
-  return `mpirun -np ${ranks.length} -H ${ranks.map(safeAddress).join(',')} ${tool} -b ${bytes} -e ${bytes} -g 1 -n 1 -w 0 -N 0 -c 1`;
+  const queuePairs = load.kind === 'all-reduce' ? (load.queuePairs ?? 1) : 1;
+  const environment =
+    queuePairs > 1 ? ` -x NCCL_IB_QPS_PER_CONNECTION=${queuePairs} -x NCCL_IB_SPLIT_DATA_ON_QPS=1` : '';
+  return `mpirun${environment} -np ${ranks.length} -H ${ranks.map(safeAddress).join(',')} ${tool} -b ${bytes} -e ${bytes} -g 1 -n 1 -w 0 -N 0 -c 1`;
 }
 
 function toolOf(load: Load, ranks: number): { readonly tool: string; readonly bytes: number } {
+  if (load.kind === 'all-reduce' && load.algorithm !== 'ring') {
+    throw new RangeError('nccl-tests has no all-reduce that is hierarchical across sites.');
+  }
   if (load.kind === 'all-reduce') return { tool: 'all_reduce_perf', bytes: magnitude(load.bytes) };
   if (load.kind === 'all-to-all') return { tool: 'alltoall_perf', bytes: magnitude(load.bytes) };
   if (load.kind === 'incast') return { tool: 'gather_perf', bytes: magnitude(load.bytes) * ranks };

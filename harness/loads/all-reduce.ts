@@ -7,17 +7,24 @@ import { hostsBySite, type Standing } from './standing.ts';
 
 type AllReduce = Extract<Load, { kind: 'all-reduce' }>;
 
-/** Every rank ends with the sum of all ranks' buffers. `bytes` is the buffer on each rank (nccl-tests "size"). */
+/**
+ * Every rank ends with the sum of all ranks' buffers. `bytes` is the buffer on each rank (nccl-tests "size").
+ * Four queue pairs a connection: a lone flow would hash onto one span, and a cut of the other would test nothing.
+ * NCCL's own default is 1; four is what RoCE tuning guides set on fabrics that hash by flow.
+ */
 export const allReduce = ({
   bytes,
   algorithm = 'ring',
+  queuePairs = 4,
 }: {
   readonly bytes: Size;
   readonly algorithm?: AllReduce['algorithm'];
+  readonly queuePairs?: number;
 }): AllReduce => ({
   kind: 'all-reduce',
   bytes,
   algorithm,
+  queuePairs,
 });
 
 export const allReduceRules: LoadRules<AllReduce> = {

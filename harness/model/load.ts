@@ -2,8 +2,16 @@ import type { Duration, Size } from './units.ts';
 
 /** Offered traffic, as data. One round is one operation of the load; rounds follow each other without a pause. */
 export type Load =
-  /** `bytes` is the buffer on each rank (nccl-tests "size"). */
-  | { readonly kind: 'all-reduce'; readonly bytes: Size; readonly algorithm: 'ring' | 'hierarchical' }
+  /**
+   * `bytes` is the buffer on each rank (nccl-tests "size"). `queuePairs`: flows that each connection is split across
+   * (NCCL_IB_QPS_PER_CONNECTION with NCCL_IB_SPLIT_DATA_ON_QPS=1), so that ECMP has more than one flow to spread; 1 when absent.
+   */
+  | {
+      readonly kind: 'all-reduce';
+      readonly bytes: Size;
+      readonly algorithm: 'ring' | 'hierarchical';
+      readonly queuePairs?: number;
+    }
   /** `bytes` is the whole send buffer of each rank; each peer gets an equal part of it. */
   | { readonly kind: 'all-to-all'; readonly bytes: Size }
   /** `senders` hosts send `bytes` each to the first host at once. */

@@ -10,7 +10,7 @@ import { hierarchicalAllReduce } from './hierarchical-all-reduce.ts';
 import { incast } from './incast.ts';
 import type { PatternKind } from './pattern.ts';
 import { permutation } from './permutation.ts';
-import { type QueuePair, queuePair, sourcePort } from './queue-pair.ts';
+import { type QueuePair, queuePair, sourcePort, striped } from './queue-pair.ts';
 import { ringAllReduce } from './ring-all-reduce.ts';
 
 function kindOf(load: Load): PatternKind<Load> | undefined {
@@ -36,6 +36,12 @@ export function refusesLoad(load: Load, topology: Topology): string | undefined 
   if (!kind) return `The simulator knows no load "${(load as Load).kind}".`;
   if ('bytes' in load && !(magnitude(load.bytes) >= 1 && Number.isInteger(magnitude(load.bytes)))) {
     return `${load.bytes} is not a whole number of bytes.`;
+  }
+  if (
+    'queuePairs' in load &&
+    !(Number.isInteger(load.queuePairs) && (load.queuePairs ?? 0) >= 1 && (load.queuePairs ?? 0) <= 128)
+  ) {
+    return `A connection has 1 to 128 queue pairs, not ${load.queuePairs}.`;
   }
   return kind.refuses(load, topology);
 }
@@ -71,11 +77,18 @@ export function startJob(options: JobOptions): SimJob {
     topology,
     connect(source, target) {
       firstSender ??= source;
-      const deaf =
-        options.deaf === 'first flow' ? pairs.length === 0 : options.deaf === 'first sender' && source === firstSender;
-      const pair = queuePair(network, { source, target, entropy: sourcePort(seed, pairs.length), deaf });
-      pairs.push(pair);
-      return pair;
+      const stripes = ('queuePairs' in load && load.queuePairs) || 1;
+      const own = Array.from({ length: stripes }, (_, i) => {
+        const deaf =
+          options.deaf === 'first flow'
+            ? pairs.length === 0
+            : options.deaf === 'first sender' && source === firstSender;
+        const entropy = sourcePort(seed, pairs.length);
+        const pair = queuePair(network, { source, target, entropy, deaf, ...(stripes > 1 && { stripe: i + 1 }) });
+        pairs.push(pair);
+        return pair;
+      });
+      return striped(own);
     },
     time: {
       nowPs: () => network.nowPs,

@@ -1,5 +1,6 @@
 import type { Flow, Network } from '../fabric/network.ts';
 import { mix } from '../kernel/mix.ts';
+import { part } from './partition.ts';
 
 /** One RoCEv2 flow between two hosts, made once and used by every round. Knows what it should have delivered. */
 export interface QueuePair {
@@ -13,7 +14,34 @@ export interface QueuePair {
 }
 
 /** Where a job's queue pairs come from; tells it of every one. */
-export type Connect = (source: string, target: string) => QueuePair;
+export type Connect = (source: string, target: string) => Connection;
+
+/** What a pattern sends over: one queue pair, or several that share every message. */
+export type Connection = Pick<QueuePair, 'send' | 'delivered'>;
+
+/** Splits every message over `pairs` in equal parts; it has arrived when all parts have (NCCL_IB_SPLIT_DATA_ON_QPS). */
+export function striped(pairs: readonly QueuePair[]): Connection {
+  if (pairs.length === 1) return pairs[0] as QueuePair;
+  return {
+    send(bytes, { delivered, acknowledged }) {
+      const parts = pairs
+        .map((pair, i) => ({ pair, bytes: part(bytes, pairs.length, i) }))
+        .filter(({ bytes }) => bytes > 0);
+      const whenAll = (call: (() => void) | undefined): (() => void) | undefined => {
+        let left = parts.length;
+        return call && (() => --left === 0 && call());
+      };
+      const callbacks = { delivered: whenAll(delivered), acknowledged: whenAll(acknowledged) };
+      for (const { pair, bytes } of parts) {
+        pair.send(bytes, {
+          ...(callbacks.delivered && { delivered: callbacks.delivered }),
+          ...(callbacks.acknowledged && { acknowledged: callbacks.acknowledged }),
+        });
+      }
+    },
+    delivered: () => pairs.reduce((sum, pair) => sum + pair.delivered(), 0),
+  };
+}
 
 /** First and count of RoCEv2 UDP source ports: 0xC000 to 0xFFFF (InfiniBand Annex A17, section 17.9.3.1). */
 const FIRST_PORT = 0xc000;
@@ -25,12 +53,18 @@ export const sourcePort = (seed: number, index: number): number =>
 
 export function queuePair(
   network: Pick<Network, 'flow'>,
-  pair: { readonly source: string; readonly target: string; readonly entropy: number; readonly deaf: boolean },
+  pair: {
+    readonly source: string;
+    readonly target: string;
+    readonly entropy: number;
+    readonly deaf: boolean;
+    readonly stripe?: number;
+  },
 ): QueuePair {
   let flow: Flow | undefined;
   let expected = 0;
   return {
-    name: `${pair.source}->${pair.target}`,
+    name: `${pair.source}->${pair.target}${pair.stripe === undefined ? '' : `#${pair.stripe}`}`,
     send(bytes, { delivered, acknowledged }) {
       expected += bytes;
       const callbacks = {

@@ -1,9 +1,9 @@
 import { part } from './partition.ts';
-import type { QueuePair } from './queue-pair.ts';
+import type { Connection } from './queue-pair.ts';
 
 export interface RingPassOptions {
   /** `pairs[i]` leads from member i to member i + 1; the last leads to the first. */
-  readonly pairs: readonly QueuePair[];
+  readonly pairs: readonly Connection[];
   /** Bytes that are cut into one chunk per member. */
   readonly bytes: number;
   readonly steps: number;
@@ -27,7 +27,7 @@ export function ringPass(options: RingPassOptions): { start(member: number): voi
 
   function send(member: number, step: number): void {
     const chunk = (((member + firstChunk - step) % n) + n) % n;
-    (pairs[member] as QueuePair).send(part(bytes, n, chunk), { delivered: () => arrive((member + 1) % n, step) });
+    (pairs[member] as Connection).send(part(bytes, n, chunk), { delivered: () => arrive((member + 1) % n, step) });
   }
 
   function arrive(at: number, step: number): void {
