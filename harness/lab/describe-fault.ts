@@ -1,3 +1,5 @@
+import { flapProgram, impairmentCommand, lightCommand, netemLimit } from '../drivers/netem-span.ts';
+import { REBOOT_COMMAND, setPortCommand } from '../drivers/sonic-switch.ts';
 import type { Fault } from '../model/fault.ts';
 import type { PortRef } from '../model/topology.ts';
 import { magnitude } from '../model/units.ts';
@@ -24,13 +26,23 @@ export const wayAt = (way: Way, reversed: boolean): Way => (reversed ? (way === 
 /** A span box shapes on egress: `eth2` leads to the second end, `eth1` to the first (`docs/emulated-lab.md`). */
 const egress = (way: Way): string => (way === 'a-to-b' ? 'eth2' : 'eth1');
 
-/** The netem that a fibre of this length needs when nothing is broken: its delay, no loss. */
-const setNetem = (way: Way, options: { readonly delayNs: number | undefined; readonly loss: number }): string =>
-  `tc qdisc replace dev ${egress(way)} root netem limit N delay ${options.delayNs === undefined ? 'D' : `${options.delayNs / 1000}us`}${options.loss > 0 ? ` loss ${options.loss * 100}%` : ''}`;
+/** The driver's own command where the delay is known; else the same with a letter for what a run would read first. */
+function setNetem(
+  way: Way,
+  options: { readonly delayNs: number | undefined; readonly loss: number; readonly rateBps: number },
+): string {
+  const { delayNs, loss, rateBps } = options;
+  const device = egress(way);
+  if (delayNs === undefined) {
+    return `tc qdisc replace dev ${device} root netem limit LIMIT delay DELAY${loss > 0 ? ` loss ${loss * 100}%` : ''}`;
+  }
+  const limitPackets = netemLimit({ rateBps, delayNs, mtuBytes: 1024 });
+  return impairmentCommand({ device, delayNs, loss, limitPackets });
+}
 
 /**
  * The commands of a fault, device by device, as `farspan plan` prints them and as a person would type them; nothing is sent.
- * `delayNs` is what the shaper holds now, where that is known; `N` is the queue limit that the box has.
+ * `delayNs` is what the shaper holds now; where it is not known, DELAY and LIMIT stand for what a run reads first and keeps.
  */
 export function describeFault(
   fault: Fault,
@@ -42,19 +54,20 @@ export function describeFault(
     if (!place) return [];
     const ways = fault.kind === 'span-cut' ? waysOf(fault.direction) : waysOf('both');
     const boxWays = ways.map(way => ({ way, box: wayAt(way, place.reversed) }));
-    const dark = boxWays.map(({ box }) => `ip link set dev ${egress(box)} down`);
-    const lit = boxWays.map(({ box }) => `ip link set dev ${egress(box)} up`);
+    const dark = boxWays.map(({ box }) => lightCommand(egress(box), 'off'));
+    const lit = boxWays.map(({ box }) => lightCommand(egress(box), 'on'));
     const netem = (loss: number): string[] =>
-      boxWays.map(({ way, box }) => setNetem(box, { delayNs: options.delayNs?.(fault.span.name, way), loss }));
+      boxWays.map(({ way, box }) =>
+        setNetem(box, { delayNs: options.delayNs?.(fault.span.name, way), loss, rateBps: magnitude(fault.span.rate) }),
+      );
     const lost = fault.light === 'lost';
     const [down, up] = lost ? [dark, lit] : [netem(1), netem(0)];
     const readBack = boxWays.map(({ box }) =>
       lost ? `ip -j -s link show dev ${egress(box)}` : `tc -j -s qdisc show dev ${egress(box)}`,
     );
     if (fault.kind === 'span-cut') return [{ device: place.device, commands: down, undo: up, readBack }];
-    const seconds = (ns: number): string => String(ns / 1e9);
-    const downNs = magnitude(fault.down);
-    const loop = `setsid nohup sh -c 'while :; do ${down.join('; ')}; sleep ${seconds(downNs)}; ${up.join('; ')}; sleep ${seconds(magnitude(fault.every) - downNs)}; done' > /dev/null 2>&1 < /dev/null & echo $!`;
+    const program = flapProgram({ everyNs: magnitude(fault.every), downNs: magnitude(fault.down), down, up });
+    const loop = `setsid nohup ${program} > /dev/null 2>&1 < /dev/null & echo $!`;
     return [{ device: place.device, commands: [loop], undo: ['kill PID', ...up], readBack }];
   }
   if (fault.kind === 'link-down') {
@@ -62,14 +75,14 @@ export function describeFault(
     return [
       {
         device,
-        commands: [`sudo config interface shutdown ${port}`],
-        undo: [`sudo config interface startup ${port}`],
+        commands: [setPortCommand(port, 'down')],
+        undo: [setPortCommand(port, 'up')],
         readBack: ['show interfaces status'],
       },
     ];
   }
   const device = solution.devices.get(fault.switch.name) ?? fault.switch.name;
-  return [{ device, commands: ['sudo reboot'], undo: [], readBack: ['cat /proc/uptime'] }];
+  return [{ device, commands: [REBOOT_COMMAND], undo: [], readBack: ['cat /proc/uptime'] }];
 }
 
 /** The end of a link that is steered: the first that a switch holds. */

@@ -282,12 +282,16 @@ const INLINE_SECRETS: Readonly<Record<string, string>> = {
   privPassword: 'privacyKeyEnv: NAME or privacyKeyFile: path',
 };
 
+/** A YAML scalar as text; nothing for a map or a list, which have no near miss. */
+const scalar = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? `${value}` : '';
+
 const found = (value: unknown): string => {
   if (value === undefined) return 'found nothing';
   if (value === null) return 'found null';
   if (Array.isArray(value)) return 'found a list';
   if (typeof value === 'object') return 'found a map';
-  return `found ${JSON.stringify(String(value).slice(0, 80))}`;
+  return `found ${JSON.stringify(scalar(value).slice(0, 80))}`;
 };
 
 const words: Readonly<Record<string, string>> = {
@@ -328,7 +332,7 @@ function describe(issue: z.core.$ZodIssue, data: unknown, locator: Locator): Fau
       const text =
         value === undefined
           ? `missing. Expected one of: ${known.join(', ')}.`
-          : `${found(value)}. ${suggest({ word: String(value), known, what: 'values' })}`;
+          : `${found(value)}. ${suggest({ word: scalar(value), known, what: 'values' })}`;
       return [locator.fault(path, `${at}: ${text}`)];
     }
     case 'invalid_union': {
@@ -337,7 +341,7 @@ function describe(issue: z.core.$ZodIssue, data: unknown, locator: Locator): Fau
       const text =
         kind === undefined
           ? `missing. Expected one of: ${kinds.join(', ')}.`
-          : `${found(kind)}. ${suggest({ word: String(kind), known: kinds, what: 'kinds' })}`;
+          : `${found(kind)}. ${suggest({ word: scalar(kind), known: kinds, what: 'kinds' })}`;
       return [locator.fault(path, `${at}: ${text}`)];
     }
     case 'too_big':

@@ -1,3 +1,4 @@
+import { TestbedUnavailable } from '../binding/binding.ts';
 import { receiveTraps, type Trap } from '../drivers/snmp.ts';
 import { resolveCredential } from './credentials.ts';
 import { nowOf, type OpenLab } from './open-lab.ts';
@@ -67,6 +68,13 @@ export async function listenForTraps(
     communities,
     onTrap: trap => note(sender(lab, trap), wordsOf(trap)),
     onBad: why => note('traps', `refused: ${why}`),
+  }).catch((error: unknown) => {
+    const used = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    const why = used ? 'another program, maybe another run, listens there' : (error as Error).message;
+    throw new TestbedUnavailable(
+      `${lab.inventory.where(['traps', 'port'])}: traps can not be received at ${traps.host}:${traps.port}: ${why}.`,
+      { cause: error },
+    );
   });
   return {
     async close() {
