@@ -122,7 +122,7 @@ class LabTestbed implements Testbed {
     let done = await load.rounds();
     while (done < until.round) {
       const left = end - (await this.now());
-      if (left <= 0) break;
+      if (left < 1) break;
       const virtual = clock.kind === 'virtual';
       const row = { host: load.host, pid: load.pid, rounds: until.round };
       const met = await clock.elapse(virtual ? { forNs: left, row } : { forNs: Math.min(left, POLL_NS) });
