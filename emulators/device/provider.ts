@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { TestbedUnavailable } from '../../harness/binding/binding.ts';
+import { OptionRefused, TestbedUnavailable } from '../../harness/binding/binding.ts';
 import type { LabProvider } from '../../harness/binding/lab-provider.ts';
 
 /** Wall time for the lab process to be ready: it loads TypeScript and makes a key per device. */
@@ -88,6 +88,8 @@ const provider: LabProvider = {
       return { inventory: await ready, stop };
     } catch (error) {
       await stop();
+      // 5 is its word for what the user typed.
+      if (child.exitCode === 5) throw new OptionRefused(stderr.trim(), { cause: error });
       throw new TestbedUnavailable(`The emulated lab did not start: ${stderr.trim() || (error as Error).message}`, {
         cause: error,
       });

@@ -85,7 +85,6 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
       const progress = (): void => {
         if (!abort.signal.aborted) info.setTimeout(performance.now() - begun + NO_PROGRESS_MS);
       };
-      progress();
       await use({
         signal: abort.signal,
         progress,

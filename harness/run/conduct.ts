@@ -161,10 +161,13 @@ async function untilWorkIsDone({ name, phase, beginNs, first, running, testbed, 
   // Less than 1 ns is left over by adding floats, and no clock would move for it.
   while (done < asked && endNs - now >= 1) {
     options.signal?.throwIfAborted();
-    const met = await testbed.elapse({
-      round: first + done + 1,
-      withinNs: Math.min(sliceNs, endNs - now),
-    });
+    const met = await unlessAborted(
+      options.signal,
+      testbed.elapse({
+        round: first + done + 1,
+        withinNs: Math.min(sliceNs, endNs - now),
+      }),
+    );
     const before = { done, now };
     done = (await running.rounds()) - first;
     now = await testbed.now();
@@ -192,7 +195,8 @@ async function untilTimeIsOver({ name, phase, testbed, options }: TimeWait): Pro
   const edge = (slice: number): number => Math.floor((totalNs / slices) * slice);
   for (let slice = 1; slice <= slices; slice++) {
     options.signal?.throwIfAborted();
-    await testbed.elapse({ forNs: (slice === slices ? totalNs : edge(slice)) - edge(slice - 1) });
+    const forNs = (slice === slices ? totalNs : edge(slice)) - edge(slice - 1);
+    await unlessAborted(options.signal, testbed.elapse({ forNs }));
     options.progress?.({
       phase: name,
       share: slice / slices,
@@ -201,6 +205,21 @@ async function untilTimeIsOver({ name, phase, testbed, options }: TimeWait): Pro
     await breathe();
   }
   return { ended: 'time' };
+}
+
+/** Stops waiting, not the work: a testbed that hangs must not keep its faults from being healed. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (!signal) return work;
+  let stop = (): void => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(asError(signal.reason));
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 /** Lets signals and timers in: a simulated slice may not yield by itself. */

@@ -25,9 +25,9 @@ const binding: Binding = {
       }),
       ...(trouble === 'slow' && {
         elapse: async until => {
-          await sleep(100);
+          await sleep(20);
           return elapse(
-            'forNs' in until ? { forNs: until.forNs } : { ...until, withinNs: Math.min(until.withinNs, 1000) },
+            'forNs' in until ? { forNs: until.forNs } : { ...until, withinNs: Math.min(until.withinNs, 50_000) },
           );
         },
       }),
