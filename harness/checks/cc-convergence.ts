@@ -7,17 +7,17 @@ import { measurement } from './measurement.ts';
 const TOLERANCE = 0.1;
 
 /**
- * Rates are looked at over this long, ns: a sawtooth of DCQCN takes some of its increase timers (300 us each), and in a shorter window
- * a packet more or less is itself a tenth of a flow's share. The draft names no window. Our choice.
+ * Rates are looked at over this long, ns. The draft names no window; this is our choice: DCQCN's cuts are random (RED), a sawtooth lasts
+ * some milliseconds, and only a mean over several of them can be within 10 % of anything.
  */
-const LOOK_NS = 2e6;
+const LOOK_NS = 10e6;
 
 /**
  * Congestion control convergence, ns: from the instant at which M flows join M others until all 2M have their fair share and keep it.
  *
  * Method (BMWG AI fabric training draft, "CC convergence"): the join is the beginning of the first window in which the late flows
- * show; converged at the end of the first stretch of 2 ms (or one window, if longer) from which on, to the end of the phase, each
- * flow is within 10 % of the mean of all 2M (how much they get together is `goodput`'s question). Flows that never settle have no sample, but take longer than what was
+ * show; converged at the end of the first stretch of 10 ms (or one window, if longer) in which each flow is within 10 % of the mean
+ * of all 2M, and after which it is so again on average to the end of the phase (how much they get together is `goodput`'s question). Flows that never settle have no sample, but take longer than what was
  * seen: a limit below that fails. U: one stretch.
  */
 export const ccConvergenceKpi: Kpi = {
@@ -39,9 +39,8 @@ export const ccConvergenceKpi: Kpi = {
         if (!first) return { samples: [], expected: 1, missing: `no flow joined the first ${load.flows} in ${phase}` };
         const joinNs = first.atNs - first.windowNs;
         const after = smoothed(windows.slice(joined), LOOK_NS);
-        const settled = after.findLastIndex(window => !isFair(window, all)) + 1;
         const last = windows.at(-1) ?? first;
-        const at = after[settled];
+        const at = after.find(stretch => isFair(stretch, all) && keepsFair(windows, stretch.atNs, all));
         if (!at)
           return {
             samples: [],
@@ -57,6 +56,16 @@ export const ccConvergenceKpi: Kpi = {
 export const ccConvergence = kpi<Duration>(ccConvergenceKpi);
 
 const sending = (rates: ReadonlyMap<string, number>): number => [...rates.values()].filter(rate => rate > 0).length;
+
+/** What came after `fromNs`, taken together, is fair too. Nothing after it: the phase ended there, and nothing speaks against it. */
+function keepsFair(windows: readonly FlowWindow[], fromNs: number, flows: number): boolean {
+  const rest = windows.filter(({ atNs }) => atNs > fromNs);
+  const whole = smoothed(
+    rest,
+    rest.reduce((sum, { windowNs }) => sum + windowNs, 0),
+  ).at(-1);
+  return whole === undefined || isFair(whole, flows);
+}
 
 function isFair({ rates }: FlowWindow, flows: number): boolean {
   const share = [...rates.values()].reduce((sum, rate) => sum + rate, 0) / flows;

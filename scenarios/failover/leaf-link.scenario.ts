@@ -15,7 +15,7 @@ scenario('a leaf that loses an uplink keeps its ranks in the ring', { tag: ['@li
   catches: 'no-failover',
 
   topology: fabric,
-  load: allReduce({ bytes: '32 MiB' }),
+  load: allReduce({ bytes: '64 MiB' }),
 
   phases: {
     steady: { for: '5 rounds' },

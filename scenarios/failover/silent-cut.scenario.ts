@@ -15,7 +15,7 @@ scenario('a span that goes dark in silence is found by BFD', { tag: ['@span', '@
   catches: 'slow-failover',
 
   topology: fabric,
-  load: allReduce({ bytes: '32 MiB' }),
+  load: allReduce({ bytes: '64 MiB' }),
 
   phases: {
     steady: { for: '5 rounds' },
@@ -37,7 +37,7 @@ scenario('a cut that no protocol notices is a stalled job', { tag: ['@span', '@f
   catches: 'no-failover',
 
   topology: fabric,
-  load: allReduce({ bytes: '32 MiB' }),
+  load: allReduce({ bytes: '64 MiB' }),
 
   phases: {
     steady: { for: '3 rounds' },

@@ -16,7 +16,7 @@ scenario('an all-reduce survives the cut of one of two spans', { tag: ['@span', 
   catches: 'slow-failover',
 
   topology: fabric,
-  load: allReduce({ bytes: '32 MiB' }),
+  load: allReduce({ bytes: '64 MiB' }),
 
   phases: {
     steady: { for: '5 rounds' },

@@ -15,7 +15,7 @@ scenario('a flapping span slows the job and never stops it', { tag: ['@span', '@
   catches: 'slow-recovery',
 
   topology: fabric,
-  load: allReduce({ bytes: '32 MiB' }),
+  load: allReduce({ bytes: '64 MiB' }),
 
   phases: {
     steady: { for: '5 rounds' },

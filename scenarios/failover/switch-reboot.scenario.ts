@@ -15,7 +15,7 @@ scenario('a spine that reboots takes no job with it', { tag: ['@switch', '@failo
   catches: 'slow-failover',
 
   topology: fabric,
-  load: allReduce({ bytes: '32 MiB' }),
+  load: allReduce({ bytes: '64 MiB' }),
 
   phases: {
     steady: { for: '5 rounds' },
