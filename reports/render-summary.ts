@@ -26,7 +26,8 @@ const STYLE: Readonly<Record<Outcome, string>> = {
   error: RED,
 };
 
-const LABEL = 12;
+/** As wide as the longest outcome, and a space. */
+const LABEL = 13;
 
 /** Words onto lines of at most `width`; a word that is longer than a line (a path, a command) stays whole, so it can be copied. */
 function wrap(text: string, width: number): readonly string[] {
@@ -73,9 +74,10 @@ export function renderSummary(
   const headline = ` ${paint(bold, outcome.toUpperCase().padEnd(LABEL))}${runs.length} ${runs.length === 1 ? 'scenario' : 'scenarios'}: ${tally(runs.map(run => run.verdict.outcome)) || 'none'}   ${wallTime(total)}`;
 
   const judged = runs.flatMap(({ title, file, verdict }) =>
-    verdict.checks.filter(decides).map(check => ({ title, file, check })),
+    verdict.outcome === 'not run' ? [] : verdict.checks.filter(decides).map(check => ({ title, file, check })),
   );
-  const missed = judged.filter(({ check }) => check.outcome !== 'pass');
+  const notRun = runs.filter(({ verdict }) => verdict.outcome === 'not run');
+  const missed = judged.filter(({ check }) => check.outcome !== 'pass' && check.outcome !== 'not run');
   const missedLine = ({
     title,
     file,
@@ -100,6 +102,7 @@ export function renderSummary(
       ? block('THRESHOLDS', 'none was judged')
       : block('THRESHOLDS', `${judged.length - missed.length} of ${judged.length} met`)),
     ...missed.flatMap(one => block('', missedLine(one), STYLE[one.check.outcome])),
+    ...notRun.flatMap(({ title, verdict }, i) => block(i === 0 ? 'NOT RUN' : '', `${title}: ${verdict.reason}`)),
     ...block('TESTBED', cleanlinessText(lab), isDirty(lab) ? `1;${RED}` : ''),
     ...lab.dirty.flatMap(line => block('', `! ${line}`, RED)),
     ...notes.flatMap(note => block('', note, '33')),

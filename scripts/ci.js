@@ -24,7 +24,8 @@ const tests = await new Promise(resolve => {
     parser.on('child', count);
     parser.on('assert', assertion => {
       // A subtest is counted by its own assertions, not again by its closing line.
-      if (assertion.skip) counts.skipped.push(`${assertion.fullname}: ${assertion.skip === true ? 'no reason' : assertion.skip}`);
+      if (assertion.skip)
+        counts.skipped.push(`${assertion.fullname}: ${assertion.skip === true ? 'no reason' : assertion.skip}`);
       else if (!assertion.ok && !assertion.todo) counts.failed++;
       else counts.passed++;
     });

@@ -15,8 +15,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'harness/run': ['harness/model', 'harness/binding', 'harness/faults', 'harness/loads', 'harness/checks'],
   'harness/drivers': ['harness/model', 'harness/binding'],
   'harness/lab': ['harness/model', 'harness/binding', 'harness/drivers', 'harness/loads', 'harness/faults'],
-  'harness/playwright': ['harness/model', 'harness/binding', 'harness/run', 'harness/loads', 'harness/faults', 'harness/checks', 'reports'],
-  'harness/cli': ['harness/playwright', 'harness/model', 'harness/binding', 'harness/run', 'harness/lab', 'harness/drivers', 'harness/faults', 'harness/loads', 'harness/checks', 'reports'],
+  'harness/playwright': [
+    'harness/model',
+    'harness/binding',
+    'harness/run',
+    'harness/loads',
+    'harness/faults',
+    'harness/checks',
+    'reports',
+  ],
+  'harness/cli': [
+    'harness/playwright',
+    'harness/model',
+    'harness/binding',
+    'harness/run',
+    'harness/lab',
+    'harness/drivers',
+    'harness/faults',
+    'harness/loads',
+    'harness/checks',
+    'reports',
+  ],
   'harness/index.ts': ['harness/model', 'harness/playwright', 'harness/faults', 'harness/loads', 'harness/checks'],
   'emulators/fabric-sim': ['harness/model', 'harness/binding'],
   'emulators/device': ['harness/model', 'harness/binding', 'emulators/fabric-sim/index.ts'],
@@ -38,7 +57,8 @@ const inside = (file: string, room: string) => file === room || file.startsWith(
 
 function* sources(folder: string): Generator<string> {
   for (const entry of readdirSync(path.join(ROOT, folder), { withFileTypes: true, recursive: true })) {
-    if (entry.isFile() && entry.name.endsWith('.ts')) yield path.relative(ROOT, path.join(entry.parentPath, entry.name));
+    if (entry.isFile() && entry.name.endsWith('.ts'))
+      yield path.relative(ROOT, path.join(entry.parentPath, entry.name));
   }
 }
 
@@ -79,7 +99,9 @@ for (const [room, allowed] of Object.entries(MAY_IMPORT)) {
 
 for (const [name, importers] of Object.entries(ONLY_IMPORTER)) {
   t.test(`${name} is imported by ${importers.join(' and ')} alone`, async t => {
-    const strangers = FILES.filter(file => importsOf(file).includes(name) && !importers.some(room => inside(file, room)));
+    const strangers = FILES.filter(
+      file => importsOf(file).includes(name) && !importers.some(room => inside(file, room)),
+    );
     t.same(strangers, []);
   });
 }

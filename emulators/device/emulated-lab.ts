@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import ssh2 from 'ssh2';
+import { ed25519Key } from './ed25519-key.ts';
 import { stringify } from 'yaml';
 import type { CountersLine, PortCounters, ProbeLine, RecordLine } from '../../harness/model/record.ts';
 import type { Topology } from '../../harness/model/topology.ts';
@@ -109,7 +109,7 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
   }
 
   async function start(): Promise<EmulatedLab> {
-    const clientKey = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'farspan-emulated-lab' });
+    const clientKey = ed25519Key('farspan-emulated-lab');
     const community = `c${randomBytes(12).toString('hex')}`;
     const [snmpAuth, snmpPrivacy] = [randomBytes(16).toString('hex'), randomBytes(16).toString('hex')] as const;
     const files = { keyFile: path.join(directory, 'id_ed25519'), knownHostsFile: path.join(directory, 'known_hosts') };
@@ -139,7 +139,7 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
     const devices: LabDevice[] = [];
     const servers = new Map<string, SshServer>();
     const ssh = async (name: string, exec: (command: string) => ShellResult, prompt: string): Promise<SshServer> => {
-      const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
+      const hostKey = ed25519Key(name);
       const server = await startSshServer({
         device: { name, exec, prompt, banner: `Farspan emulated ${name}. Its time is virtual.\n` },
         port: nextPort(),

@@ -17,7 +17,12 @@ export interface ProbeCount {
 /** A GPU node. One rank, one NIC. */
 export interface Host {
   readonly name: string;
-  facts(): Promise<{ readonly model: string; readonly software: string; readonly serial: string; readonly baseMac: string }>;
+  facts(): Promise<{
+    readonly model: string;
+    readonly software: string;
+    readonly serial: string;
+    readonly baseMac: string;
+  }>;
   /** GPUs that are throttled now, with the reason in the driver's words; empty when none is. */
   throttled(): Promise<readonly string[]>;
   counters(): Promise<{ readonly [K in keyof PortCounters]: bigint | null }>;
@@ -33,7 +38,11 @@ export interface Host {
     readonly receiver: ProbeReceiver;
   }): Promise<ProbeJob>;
   /** Addresses of the hops that a UDP flow with these ports takes. */
-  path(options: { readonly target: string; readonly sourcePort: number; readonly targetPort: number }): Promise<readonly string[]>;
+  path(options: {
+    readonly target: string;
+    readonly sourcePort: number;
+    readonly targetPort: number;
+  }): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 

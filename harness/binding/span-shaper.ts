@@ -20,13 +20,25 @@ export interface ShaperCounters {
 export interface SpanShaper {
   readonly name: string;
   /** As for a switch; `baseMac` is that of the first interface, `serial` empty where the box has none. */
-  facts?(): Promise<{ readonly model: string; readonly software: string; readonly serial: string; readonly baseMac: string }>;
+  facts?(): Promise<{
+    readonly model: string;
+    readonly software: string;
+    readonly serial: string;
+    readonly baseMac: string;
+  }>;
   read(direction: 'a-to-b' | 'b-to-a'): Promise<ShaperState>;
   counters(direction: 'a-to-b' | 'b-to-a'): Promise<ShaperCounters>;
   setLight(direction: 'a-to-b' | 'b-to-a', state: 'on' | 'off'): Promise<void>;
   /** Changes delay and loss in one command, leaving nothing else as a side effect. */
-  setImpairment(direction: 'a-to-b' | 'b-to-a', impairment: { readonly delayNs: number; readonly loss: number }): Promise<void>;
+  setImpairment(
+    direction: 'a-to-b' | 'b-to-a',
+    impairment: { readonly delayNs: number; readonly loss: number },
+  ): Promise<void>;
   /** Starts a paced flap that the box runs by itself on its own clock; resolves with how to end it. */
-  flap(options: { readonly everyNs: number; readonly downNs: number; readonly light: 'lost' | 'kept' }): Promise<() => Promise<void>>;
+  flap(options: {
+    readonly everyNs: number;
+    readonly downNs: number;
+    readonly light: 'lost' | 'kept';
+  }): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }

@@ -25,7 +25,12 @@ export interface LldpNeighbor {
 export interface Switch {
   readonly name: string;
   /** Model, software version, serial and base MAC, as the device states them. */
-  facts(): Promise<{ readonly model: string; readonly software: string; readonly serial: string; readonly baseMac: string }>;
+  facts(): Promise<{
+    readonly model: string;
+    readonly software: string;
+    readonly serial: string;
+    readonly baseMac: string;
+  }>;
   setPort(port: string, state: 'up' | 'down'): Promise<void>;
   ports(): Promise<ReadonlyMap<string, PortStatus>>;
   /** Every counter this device has for the given ports, since boot, exact. */

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { RecordLine } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';
+import { measurementError } from '../run/measurement-error.ts';
 import { EvidenceError, readHost, readRecord, readSteps, readVerdict } from '../run/run-folder.ts';
 import type { HostFacts } from '../run/run-folder.ts';
 import { renderHtml, renderJson, renderJunit, renderTap } from '../../reports/index.ts';
@@ -55,7 +56,13 @@ export function writeReports(run: StoredRun, verdict: RunVerdict): void {
   const { lines: steps } = readSteps(run.folder);
   write(
     path.join(run.folder, REPORT_FILES.html),
-    renderHtml({ lines: run.lines, verdict, steps, ...(run.host && { host: { ...run.host } }) }),
+    renderHtml({
+      lines: run.lines,
+      verdict,
+      steps,
+      errors: measurementError(run.lines),
+      ...(run.host && { host: { ...run.host } }),
+    }),
   );
   write(path.join(run.folder, REPORT_FILES.junit), renderJunit(list));
   write(path.join(run.folder, REPORT_FILES.tap), renderTap(list));

@@ -1,4 +1,11 @@
-import type { ControlPlaneSettings, DcqcnSettings, EcnSettings, FabricSettings, PfcSettings, RoceSettings } from './topology.ts';
+import type {
+  ControlPlaneSettings,
+  DcqcnSettings,
+  EcnSettings,
+  FabricSettings,
+  PfcSettings,
+  RoceSettings,
+} from './topology.ts';
 
 /**
  * Kmin/Kmax/Pmax of the HPCC artefact, scaled to a port rate: 400 KB, 1600 KB, 0.2 at 100 Gb/s.

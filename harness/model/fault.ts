@@ -10,7 +10,13 @@ export type Light = 'lost' | 'kept';
 /** What goes wrong, as data. A binding decides how: a shaper, an admin-down port, or one line in the simulator. */
 export type Fault =
   | { readonly kind: 'span-cut'; readonly span: Span; readonly direction: Direction; readonly light: Light }
-  | { readonly kind: 'span-flap'; readonly span: Span; readonly every: Duration; readonly down: Duration; readonly light: Light }
+  | {
+      readonly kind: 'span-flap';
+      readonly span: Span;
+      readonly every: Duration;
+      readonly down: Duration;
+      readonly light: Light;
+    }
   | { readonly kind: 'link-down'; readonly link: Link }
   | { readonly kind: 'switch-reboot'; readonly switch: SwitchNode; readonly takes: Duration };
 

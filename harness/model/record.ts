@@ -28,7 +28,12 @@ export interface RunLine {
   readonly format: 1;
   /** Farspan's version. */
   readonly version: string;
-  readonly scenario: { readonly title: string; readonly file: string; readonly line: number; readonly tags: readonly string[] };
+  readonly scenario: {
+    readonly title: string;
+    readonly file: string;
+    readonly line: number;
+    readonly tags: readonly string[];
+  };
   readonly world: string;
   readonly seed: number;
   /** Packets simulated as one unit; 1 is exact. Null where packets are real. */
@@ -46,7 +51,12 @@ export interface TestbedLine {
   readonly kind: 'testbed';
   readonly name: string;
   /** Which device plays which node of the topology. */
-  readonly devices: readonly { readonly node: string; readonly device: string; readonly driver: string; readonly software: string }[];
+  readonly devices: readonly {
+    readonly node: string;
+    readonly device: string;
+    readonly driver: string;
+    readonly software: string;
+  }[];
 }
 
 /** Written when the phase has ended. */

@@ -122,14 +122,20 @@ const known = (names: readonly string[]): string => `Known: ${names.join(', ') |
 
 /** The link between two nodes (the first, when several run in parallel). @throws RangeError when there is none */
 export function linkBetween(topology: Topology, nodeA: string, nodeB: string): Link {
-  const link = topology.links.find(({ ends: [a, b] }) => (a.node === nodeA && b.node === nodeB) || (a.node === nodeB && b.node === nodeA));
-  if (!link) throw new RangeError(`No link joins ${nodeA} and ${nodeB} in ${topology.name}. ${known(topology.links.map(l => l.name))}`);
+  const link = topology.links.find(
+    ({ ends: [a, b] }) => (a.node === nodeA && b.node === nodeB) || (a.node === nodeB && b.node === nodeA),
+  );
+  if (!link)
+    throw new RangeError(
+      `No link joins ${nodeA} and ${nodeB} in ${topology.name}. ${known(topology.links.map(l => l.name))}`,
+    );
   return link;
 }
 
 /** @throws RangeError when the topology has no switch of that name */
 export function switchNamed(topology: Topology, name: string): SwitchNode {
   const found = topology.switches.find(node => node.name === name);
-  if (!found) throw new RangeError(`${topology.name} has no switch ${name}. ${known(topology.switches.map(s => s.name))}`);
+  if (!found)
+    throw new RangeError(`${topology.name} has no switch ${name}. ${known(topology.switches.map(s => s.name))}`);
   return found;
 }

@@ -80,6 +80,7 @@ const LADDERS: Readonly<Record<Dimension, readonly (readonly [number, string])[]
 /** A value in the base unit of its dimension, as a reader would write it: four significant digits and a unit. */
 export function print(value: number, dimension: Dimension): string {
   const ladder = LADDERS[dimension];
-  const [scale, unit] = ladder.find(([size]) => Math.abs(value) >= size) ?? (ladder.at(-1) as readonly [number, string]);
+  const [scale, unit] =
+    ladder.find(([size]) => Math.abs(value) >= size) ?? (ladder.at(-1) as readonly [number, string]);
   return `${Number((value / scale).toPrecision(4))} ${unit}`;
 }

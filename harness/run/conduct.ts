@@ -1,6 +1,6 @@
 import type { InjectedFault, RunningLoad, RunningProbes, Testbed } from '../binding/testbed.ts';
 import type { Fault } from '../model/fault.ts';
-import type { Phase, Plan } from '../model/plan.ts';
+import { DEFAULT_PROBES_PER_SECOND, type Phase, type Plan } from '../model/plan.ts';
 import type { PhaseLine, RecordLine } from '../model/record.ts';
 import { magnitude } from '../model/units.ts';
 import { isWork } from './check-plan.ts';
@@ -33,9 +33,6 @@ export interface Conducted {
   /** What broke while healing and stopping. The rest was still healed and stopped. */
   readonly cleanupErrors: readonly Error[];
 }
-
-/** 20,000 packets/s: convergence is then known to 50 us (RFC 6412 asks for at least 10 times the resolution of the limit). */
-export const DEFAULT_PROBES_PER_SECOND = 20_000;
 
 /** A phase is waited for in slices: at least 20, and none longer than this, so that progress shows and a signal is seen. */
 const LONGEST_SLICE_NS = 30e9;

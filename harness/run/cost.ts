@@ -1,12 +1,9 @@
 import { rulesOf } from '../loads/load-rules.ts';
 import { bestRoundNs, goodputRoofline, hasRounds } from '../loads/roofline.ts';
 import { standing } from '../loads/standing.ts';
-import type { Plan } from '../model/plan.ts';
+import { DEFAULT_PROBES_PER_SECOND, type Plan } from '../model/plan.ts';
 import { magnitude } from '../model/units.ts';
 import { isWork } from './check-plan.ts';
-
-/** As `conduct` asks for when the plan does not say. */
-const PROBES_PER_SECOND = 20_000;
 
 /**
  * What a plan costs to simulate, in packet-hops: every packet counts once per cable that it crosses, on the shortest path.
@@ -18,7 +15,7 @@ export function cost(plan: Plan): number {
   const whole = standing(plan.topology, []);
   const flows = rulesOf(plan.load).flows(plan.load, plan.topology);
   const mtu = magnitude(plan.topology.settings.roce.mtu);
-  const packetsPerSecond = plan.probes?.packetsPerSecond ?? PROBES_PER_SECOND;
+  const packetsPerSecond = plan.probes?.packetsPerSecond ?? DEFAULT_PROBES_PER_SECOND;
   const probeHops = Object.values(plan.topology.spans).reduce((sum, span) => sum + 2 * acrossHops(span.ends), 0);
 
   function acrossHops(ends: readonly [{ readonly node: string }, { readonly node: string }]): number {

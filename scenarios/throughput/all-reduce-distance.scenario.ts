@@ -16,7 +16,8 @@ for (const { length, bytes, tags } of [
   scenario(`a ring all-reduce reaches its roofline at ${length}`, { tag: ['@throughput', '@distance', ...tags] }, plan({
     why: 'Distance costs latency, which a pipelined ring pays once per crossing. Everything beyond that is the fabric wasting bandwidth.',
     derivation: `Roofline: T = 2(N-1)(a + S/(N B)) + 4 x one-way delay (pipelined flat ring with two crossings), B the NIC rate less headers,
-      4.897 us/km (group index 1.4682). 90 %: BMWG draft, BusBW. 1331 km is New Jersey to Chicago, RTT 13.04 ms. No loss on a healthy fabric.`,
+      4.897 us/km (group index 1.4682). 90 %: BMWG draft, BusBW. 1331 km is New Jersey to Chicago, RTT 13.04 ms. No loss on a healthy fabric:
+      a probe count is known to one packet in some hundred, hence 0.5 %.`,
     catches: length === '10 km' ? 'leaky-span' : 'long-span',
 
     topology: fabric,
@@ -27,7 +28,7 @@ for (const { length, bytes, tags } of [
     expect: [
       busbw.during('steady').atLeast('90 % of roofline'),
       loss.during('steady').atMost('0 packets'),
-      probeLoss.during('steady').atMost('0 %'),
+      probeLoss.during('steady').atMost('0.5 %'),
     ],
   }));
 }

@@ -5,7 +5,7 @@ const fabric = twoSites({
   ranksPerSite: 4,
   hosts: '100 Gb/s',
   uplinks: '100 Gb/s',
-  spans: { north: { length: '100 km', rate: '400 Gb/s' }, south: { length: '100 km', rate: '400 Gb/s' } },
+  spans: { north: { length: '1000 km', rate: '400 Gb/s' }, south: { length: '1000 km', rate: '400 Gb/s' } },
 });
 
 scenario('a hierarchical all-reduce crosses the sites once', { tag: ['@throughput', '@distance'] }, plan({

@@ -24,24 +24,41 @@ export function twoSites<const Name extends string>(options: TwoSitesOptions<Nam
   const hostsPerLeaf = Math.min(options.hostsPerLeaf ?? 4, options.ranksPerSite);
   const leaves = Math.ceil(options.ranksPerSite / hostsPerLeaf);
   const parallel =
-    options.uplinksPerSpine ?? Math.ceil((hostsPerLeaf * magnitude(options.hosts)) / (names.length * magnitude(options.uplinks)));
+    options.uplinksPerSpine ??
+    Math.ceil((hostsPerLeaf * magnitude(options.hosts)) / (names.length * magnitude(options.uplinks)));
 
   const hosts: Host[] = [];
   const switches: SwitchNode[] = [];
   const links: Link[] = [];
   for (const site of ['a', 'b']) {
-    for (let leaf = 1; leaf <= leaves; leaf++) switches.push({ kind: 'switch', name: `${site}-leaf-${leaf}`, site, role: 'leaf' });
-    for (const i of names.keys()) switches.push({ kind: 'switch', name: `${site}-spine-${i + 1}`, site, role: 'spine' });
+    for (let leaf = 1; leaf <= leaves; leaf++)
+      switches.push({ kind: 'switch', name: `${site}-leaf-${leaf}`, site, role: 'leaf' });
+    for (const i of names.keys())
+      switches.push({ kind: 'switch', name: `${site}-spine-${i + 1}`, site, role: 'spine' });
     for (let rank = 0; rank < options.ranksPerSite; rank++) {
       const name = `${site}-host-${rank + 1}`;
       const leaf = `${site}-leaf-${Math.floor(rank / hostsPerLeaf) + 1}`;
       hosts.push({ kind: 'host', name, site });
-      links.push(cable({ node: name, port: 'eth0' }, { node: leaf, port: `host${(rank % hostsPerLeaf) + 1}` }, options.hosts, RACK));
+      links.push(
+        cable(
+          { node: name, port: 'eth0' },
+          { node: leaf, port: `host${(rank % hostsPerLeaf) + 1}` },
+          options.hosts,
+          RACK,
+        ),
+      );
     }
     for (let leaf = 1; leaf <= leaves; leaf++) {
       for (const i of names.keys()) {
         for (let n = 1; n <= parallel; n++) {
-          links.push(cable({ node: `${site}-leaf-${leaf}`, port: `up${i + 1}-${n}` }, { node: `${site}-spine-${i + 1}`, port: `down${leaf}-${n}` }, options.uplinks, RACK));
+          links.push(
+            cable(
+              { node: `${site}-leaf-${leaf}`, port: `up${i + 1}-${n}` },
+              { node: `${site}-spine-${i + 1}`, port: `down${leaf}-${n}` },
+              options.uplinks,
+              RACK,
+            ),
+          );
         }
       }
     }
@@ -55,5 +72,13 @@ export function twoSites<const Name extends string>(options: TwoSitesOptions<Nam
       return [name, { kind: 'span', name, ends, ...options.spans[name] }];
     }),
   ) as Record<Name, Span>;
-  return { name: 'two-sites', sites: ['a', 'b'], hosts, switches, links, spans, settings: { ...DEFAULT_FABRIC, ...options.settings } };
+  return {
+    name: 'two-sites',
+    sites: ['a', 'b'],
+    hosts,
+    switches,
+    links,
+    spans,
+    settings: { ...DEFAULT_FABRIC, ...options.settings },
+  };
 }

@@ -15,22 +15,28 @@ interface Played {
 }
 
 /** Plays the shelf, or the scenarios whose titles are given, through the command that users type. */
-async function play(options: { readonly titles?: readonly string[]; readonly defect?: string }): Promise<readonly Played[]> {
+async function play(options: {
+  readonly titles?: readonly string[];
+  readonly defect?: string;
+}): Promise<readonly Played[]> {
   const runs = mkdtempSync(path.join(tmpdir(), 'farspan-shelf-'));
   const pattern = options.titles?.map(title => title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
-  const args = [
-    ...['run', '--world', 'sim', '--runs', runs],
-    ...(pattern === undefined ? [] : ['-g', pattern]),
-    ...(options.defect === undefined ? [] : ['--defect', options.defect]),
-  ];
-  const child = spawn(process.execPath, [path.join(ROOT, 'bin/farspan.js'), ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  const args = ['run', '--world', 'sim', '--runs', runs];
+  if (pattern !== undefined) args.push('-g', pattern);
+  if (options.defect !== undefined) args.push('--defect', options.defect);
+  const child = spawn(process.execPath, [path.join(ROOT, 'bin/farspan.js'), ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
   await new Promise(resolve => child.on('close', resolve));
   const folders = readdirSync(runs, { withFileTypes: true }).filter(entry => entry.isDirectory());
   if (folders.length === 0) throw new Error(`farspan ${args.join(' ')} wrote no run:\n${said}`);
   return folders.map(({ name }) => {
-    const run = JSON.parse(readFileSync(path.join(runs, name, 'record.ndjson'), 'utf8').split('\n')[0] as string) as RecordLine as RunLine;
+    const run = JSON.parse(
+      readFileSync(path.join(runs, name, 'record.ndjson'), 'utf8').split('\n')[0] as string,
+    ) as RecordLine as RunLine;
     const verdict = JSON.parse(readFileSync(path.join(runs, name, 'verdict.json'), 'utf8')) as RunVerdict;
     return { title: run.scenario.title, catches: run.plan.catches, verdict };
   });

@@ -1,10 +1,10 @@
 import { bitRate } from './pattern.ts';
 import type { Time } from './pattern.ts';
-import type { QueuePair } from './queue-pair.ts';
+import type { Connection } from './queue-pair.ts';
 
 /** Every pair sends `bytes` at once. Calls back when all have arrived, with each flow's goodput over its own time. */
 export function atOnce(
-  pairs: readonly QueuePair[],
+  pairs: readonly Connection[],
   options: { readonly bytes: number; readonly time: Time; readonly done: (flowsBps: number[]) => void },
 ): void {
   const { bytes, time, done } = options;

@@ -37,6 +37,3 @@ export function parseRdmaStatistics(text: string): ReadonlyMap<string, bigint> {
   }
   return found;
 }
-
-/** Counters of `Host.counters` that wrap at 2^32 on mlx5 (kernel, drivers/infiniband/hw/mlx5/counters.c: q counters are u32). */
-export const WRAPS_AT_32_BITS: readonly string[] = ['outOfSequence'];
