@@ -1,3 +1,4 @@
+import type { ProbeLine } from '../model/record.ts';
 import type { Duration } from '../model/units.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement, plausible } from './measurement.ts';
@@ -9,8 +10,9 @@ import { CLOCK_TOLERANCE } from './uncertainty.ts';
  *
  * Method: packets lost / offered rate (RFC 6412 section 6.4, RFC 6413 equation 6) of constant-rate UDP flows over every span and
  * direction, counted over the phase. Only in a phase in which a fault began; without one there is nothing to converge from.
- * Statistic: the worst flow. U: one packet interval (loss can not be told finer) plus 100 ppm of the value (the sender's clock).
- * A flow that received more than was sent, or sent nothing, is missing.
+ * Statistic: the worst flow. U: one packet interval (loss can not be told finer), the packets left undecided at the end, and 100 ppm of
+ * the value (the sender's clock). A flow that received more than was sent, or sent nothing, is missing. One that lost everything from
+ * the fault to the end of the phase has not converged: no sample, but it takes longer than what was seen.
  */
 export const convergenceKpi: Kpi = {
   name: 'convergence',
@@ -27,17 +29,39 @@ export const convergenceKpi: Kpi = {
           ({ sent, received, packetsPerSecond }) =>
             plausible(received) && sent > 0 && received <= sent && packetsPerSecond > 0,
         );
-        const samples = usable.map(
-          ({ sent, received, packetsPerSecond }) => ((sent - received) / packetsPerSecond) * 1e9,
+        const faultNs = Math.min(...seen.began.map(({ injectedNs }) => injectedNs));
+        const lasting = usable.filter(probe => outageNs(probe, 'at most') >= STILL_OUT * (probe.endNs - faultNs));
+        const samples = usable.filter(probe => !lasting.includes(probe)).map(probe => outageNs(probe, 'at least'));
+        if (lasting.length > 0) {
+          const flows = lasting.map(({ span, direction }) => `${span} ${direction}`).join(', ');
+          return {
+            samples,
+            expected: samples.length + lasting.length,
+            missing: `nothing came through at the end of ${phase}: ${flows}`,
+            exceeds: Math.max(...lasting.map(({ endNs }) => endNs - faultNs)),
+          };
+        }
+        const granularityNs = usable.map(
+          ({ undecided = 0, packetsPerSecond }) => ((1 + undecided) / packetsPerSecond) * 1e9,
         );
-        const intervalNs = usable.reduce((most, { packetsPerSecond }) => Math.max(most, 1e9 / packetsPerSecond), 0);
-        const uncertainty = samples.length === 0 ? undefined : intervalNs + CLOCK_TOLERANCE * Math.max(...samples);
+        const uncertainty =
+          samples.length === 0 ? undefined : Math.max(...granularityNs) + CLOCK_TOLERANCE * Math.max(...samples);
         return { samples, ...expectedFlows(view, seen, samples.length), uncertainty };
       },
     ),
 };
 
 export const convergence = kpi<Duration>(convergenceKpi);
+
+/** An outage as long as this share of the time since the fault has not ended: what was in the fibre at the fault is lost besides. */
+const STILL_OUT = 0.98;
+
+function outageNs(
+  { sent, received, undecided = 0, packetsPerSecond }: ProbeLine,
+  bound: 'at least' | 'at most',
+): number {
+  return ((sent - received + (bound === 'at most' ? undecided : 0)) / packetsPerSecond) * 1e9;
+}
 
 /** One probe flow per span and direction, at least. */
 export function expectedFlows(

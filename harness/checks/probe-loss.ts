@@ -6,7 +6,8 @@ import { measurement, plausible } from './measurement.ts';
 /**
  * Share of a probe flow's packets that did not arrive, one sample per flow.
  *
- * Method: (sent - received) / sent over the phase (RFC 2544 section 26.3). Statistic: the worst flow. U: one packet of those sent.
+ * Method: (sent - received) / sent over the phase (RFC 2544 section 26.3). Statistic: the worst flow. U: one packet of those sent,
+ * and those whose fate the end of the phase left undecided.
  */
 export const probeLossKpi: Kpi = {
   name: 'probeLoss',
@@ -17,7 +18,8 @@ export const probeLossKpi: Kpi = {
     measurement({ ...probeLossKpi, method: '(sent - received) / sent of each probe flow' }, { view, phase }, seen => {
       const usable = seen.probes.filter(({ sent, received }) => plausible(received) && sent > 0 && received <= sent);
       const samples = usable.map(({ sent, received }) => (sent - received) / sent);
-      const uncertainty = samples.length === 0 ? undefined : Math.max(...usable.map(({ sent }) => 1 / sent));
+      const uncertainty =
+        samples.length === 0 ? undefined : Math.max(...usable.map(({ sent, undecided = 0 }) => (1 + undecided) / sent));
       return { samples, ...expectedFlows(view, seen, samples.length), uncertainty };
     }),
 };

@@ -1,5 +1,6 @@
 import type { Host, ProbeJob, ProbeReceiver } from '../binding/host.ts';
 import type { RunningProbes } from '../binding/testbed.ts';
+import type { ProbeLine } from '../model/record.ts';
 import type { Span, Topology } from '../model/topology.ts';
 import type { Way } from './describe-fault.ts';
 import { waysOf } from './describe-fault.ts';
@@ -148,9 +149,8 @@ async function startFlow(lab: OpenLab, route: ProbeRoute, packetsPerSecond: numb
 /**
  * Starts one flow per route. Stopping writes one `probe` line per flow whose counts are known; the first failure is passed on.
  *
- * iperf3's server ends with its client and does not wait for what is on the fibre. So packets that were sent less than one way's delay
- * before the end are not counted as sent: at most ceil(rate x delay), at least 1. A loss that lasts to the very end of a phase is
- * thereby short by at most that many packets.
+ * iperf3's server ends with its client and does not wait for what is on the fibre. So of the packets that are missing at the end, as many
+ * as one way's delay holds, ceil(rate x delay) and at least 1, are neither sent nor lost but `undecided`; KPIs widen U by them.
  */
 export async function runProbes(
   lab: OpenLab,
@@ -173,14 +173,15 @@ export async function runProbes(
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const ended = await Promise.allSettled(
-      flows.map(async ({ route, job, beginNs }) => {
+      flows.map(async ({ route, job, beginNs }): Promise<ProbeLine> => {
         const endNs = await nowOf(lab);
         const counted = await job.stop();
         const onFibre = Math.max(1, Math.ceil((packetsPerSecond * options.delayNs(route)) / 1e9));
         const { received } = counted;
-        const sent = counted.sent - Math.max(0, Math.min(onFibre, counted.sent - received));
+        const undecided = Math.max(0, Math.min(onFibre, counted.sent - received));
+        const sent = counted.sent - undecided;
         const { span, direction, source, target } = route;
-        lab.record({
+        return {
           kind: 'probe',
           phase,
           span,
@@ -192,9 +193,12 @@ export async function runProbes(
           endNs,
           sent,
           received,
-        });
+          ...(undecided > 0 && { undecided }),
+        };
       }),
     );
+    // In the order of the routes, whichever host answered first: the record of a run should not depend on wall time.
+    for (const result of ended) if (result.status === 'fulfilled') lab.record(result.value);
     await Promise.allSettled(flows.map(({ receiver }) => receiver.stop()));
     const broken = ended.find(result => result.status === 'rejected');
     if (broken) throw broken.reason;

@@ -127,6 +127,8 @@ export interface ProbeLine {
   readonly endNs: number;
   readonly sent: number;
   readonly received: number;
+  /** Packets that were sent so late that they may be lost or on the fibre still; not in `sent`. They widen U. */
+  readonly undecided?: number;
 }
 
 /** Goodput of one flow over the window that ends at `atNs`. */

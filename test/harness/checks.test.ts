@@ -472,6 +472,19 @@ void t.test('convergence is packets lost over packets per second', async t => {
     3,
     'more received than sent is no reading',
   );
+  t.match(
+    measured(convergenceKpi, 'northCut', { lost: [1000, 220, 0, 0] }),
+    { samples: [11 * MS, 0, 0], expected: 4, exceeds: 50 * MS },
+    'a flow that is still out at the end has not converged in 50 ms, it takes longer',
+  );
+  const late = handMadeRun({ expect: [], ...lost }).map(line =>
+    line.kind === 'probe' && line.phase === 'northCut' ? { ...line, undecided: 10 } : line,
+  );
+  t.match(
+    convergenceKpi.measure(view(late), 'northCut'),
+    { samples: [12 * MS, 11 * MS, 0, 0], uncertainty: 11 * 50_000 + 1200 },
+    'packets whose fate is not known widen U by 10 intervals of 50 us',
+  );
   t.match(measured(probeLossKpi, 'northCut', lost), { samples: [0.24, 0.22, 0, 0], uncertainty: 0.001 });
   t.match(measured(probeLossKpi, 'steady'), { samples: [0, 0, 0, 0] });
 });

@@ -162,14 +162,14 @@ t.test('the summary says verdict, thresholds, testbed, why, report and replay', 
       ' ✗ FAIL         [ 12.3 s]  an all-reduce survives',
       ' ✓ PASS         [  1m02s]  incast stays lossless',
       '─'.repeat(100),
-      ' FAIL        2 scenarios: 1 fail · 1 pass   1m14s',
-      ' THRESHOLDS  2 of 3 met',
-      '             ✗ an all-reduce survives: convergence during northCut at most 50 ms: 210.4 ms > 50 ms (± 50 us) at scenarios/cut.scenario.ts:31',
-      ' TESTBED     CLEAN — 2 injected, 2 healed, 2 verified by read-back',
-      '             not crash-safe: north shaper',
-      ' WHY         convergence: 210.4 ms, limit 50 ms.',
-      ' REPORT      runs/1/report.html',
-      ' REPLAY      farspan run scenarios/cut.scenario.ts --seed 7',
+      ' FAIL         2 scenarios: 1 fail · 1 pass   1m14s',
+      ' THRESHOLDS   2 of 3 met',
+      '              ✗ an all-reduce survives: convergence during northCut at most 50 ms: 210.4 ms > 50 ms (± 50 us) at scenarios/cut.scenario.ts:31',
+      ' TESTBED      CLEAN — 2 injected, 2 healed, 2 verified by read-back',
+      '              not crash-safe: north shaper',
+      ' WHY          convergence: 210.4 ms, limit 50 ms.',
+      ' REPORT       runs/1/report.html',
+      ' REPLAY       farspan run scenarios/cut.scenario.ts --seed 7',
       '',
     ].join('\n'),
   );
@@ -179,7 +179,7 @@ t.test('a dirty testbed is said with its lines and manual commands, whatever the
   const text = renderSummary([runOf('dirty', verdictOf('pass', { checks: [check('pass')], cleanliness: DIRTY }))], {
     color: false,
   });
-  t.match(text, 'TESTBED     DIRTY — 2 injected, 1 healed, 1 verified by read-back');
+  t.match(text, 'TESTBED      DIRTY — 2 injected, 1 healed, 1 verified by read-back');
   t.match(text, '! north shaper: still cut; by hand: tc qdisc del dev eth1 root');
   t.match(renderSummary([], { color: false }), /NOT RUN +0 scenarios/, 'nothing at all is not a pass');
 });

@@ -550,7 +550,7 @@ void t.test(
       message: /no option dfect. Known: defect, trainPackets/,
     });
     await t.rejects(provider.provide(topology, { seed: 1, options: { defect: 'nonsense' } }), {
-      name: 'TestbedUnavailable',
+      name: 'OptionRefused',
       message: /nonsense.*Known: ecn-off/s,
     });
     const provided = await provider.provide(topology, { seed: 7, options: { defect: 'ecn-off', trainPackets: '4' } });
