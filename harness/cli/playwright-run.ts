@@ -52,7 +52,8 @@ export async function playwrightRun({
     cli,
     'test',
     `--config=${config === undefined ? path.join(ROOT, 'playwright.config.ts') : path.resolve(config)}`,
-    ...worlds.flatMap(world => ['--project', world]),
+    // One word each: Playwright's --project takes every word after it, and the files would become projects.
+    ...worlds.map(world => `--project=${world}`),
     ...(grep === undefined ? [] : ['--grep', grep]),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
     ...files,
