@@ -36,6 +36,11 @@ export function tally(outcomes: readonly Outcome[]): string {
     .join(' · ');
 }
 
-/** The worst outcome of all; nothing at all is not a pass. */
-export const worstOf = (runs: readonly FinishedRun[]): Outcome =>
-  runs.length === 0 ? 'not run' : runs.map(({ verdict }) => verdict.outcome).reduce(worse);
+/**
+ * The worst outcome of all that were played. What was not run is told beside it and changes nothing, unless nothing was played: that is
+ * not a pass.
+ */
+export function worstOf(runs: readonly FinishedRun[]): Outcome {
+  const played = runs.map(({ verdict }) => verdict.outcome).filter(outcome => outcome !== 'not run');
+  return played.length === 0 ? 'not run' : played.reduce<Outcome>(worse, 'pass');
+}
