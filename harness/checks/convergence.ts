@@ -38,7 +38,8 @@ export const convergenceKpi: Kpi = {
             samples,
             expected: samples.length + lasting.length,
             missing: `nothing came through at the end of ${phase}: ${flows}`,
-            exceeds: Math.max(...lasting.map(({ endNs }) => endNs - faultNs)),
+            // What was left undecided may have come through: only what is known to be lost counts.
+            exceeds: Math.max(...lasting.map(probe => outageNs(probe, 'at least'))),
           };
         }
         const granularityNs = usable.map(

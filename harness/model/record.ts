@@ -221,7 +221,7 @@ export interface Measurement {
   /** Why there are no samples, or fewer than expected. */
   readonly missing?: string;
   /**
-   * There is no sample because what is measured had not happened when the phase ended: it takes longer than this.
+   * Samples are missing because what is measured had not happened when the phase ended: each of them takes longer than this.
    * Product evidence, unlike a reading that is missing: a limit below it is failed.
    */
   readonly exceeds?: number;

@@ -90,15 +90,15 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
 
   const play = async (name: string, phase: Phase, running: RunningLoad): Promise<void> => {
     const beginNs = await testbed.now();
-    const first = await running.rounds();
     probes = await testbed.probe({
       phase: name,
       packetsPerSecond: plan.probes?.packetsPerSecond ?? DEFAULT_PROBES_PER_SECOND,
     });
     await testbed.observe();
     await reach(phase.faults ?? []);
+    // Where time is real, rounds finish while devices are read and steered: they say nothing about what the phase declares.
     const waited = isWork(phase)
-      ? await untilWorkIsDone({ name, phase, beginNs, first, running, testbed, options })
+      ? await untilWorkIsDone({ name, phase, running, testbed, options })
       : await untilTimeIsOver({ name, phase, testbed, options });
     for (const fault of active) await witness(fault, testbed, record);
     await testbed.observe();
@@ -140,21 +140,20 @@ interface Waited extends Pick<PhaseLine, 'ended' | 'rounds' | 'deadlineNs'> {}
 interface WorkWait {
   readonly name: string;
   readonly phase: Phase;
-  readonly beginNs: number;
-  /** Rounds that were finished when the phase began. */
-  readonly first: number;
   readonly running: RunningLoad;
   readonly testbed: Testbed;
   readonly options: ConductOptions;
 }
 
-async function untilWorkIsDone({ name, phase, beginNs, first, running, testbed, options }: WorkWait): Promise<Waited> {
+/** Rounds and deadline count from here: the faults of the phase are in effect. */
+async function untilWorkIsDone({ name, phase, running, testbed, options }: WorkWait): Promise<Waited> {
   const asked = magnitude(phase.for);
   const deadlineNs = Math.ceil(options.deadlineNs(name));
-  const endNs = beginNs + deadlineNs;
-  const sliceNs = Math.ceil(Math.min(deadlineNs / SLICES, LONGEST_SLICE_NS));
-  let done = (await running.rounds()) - first;
+  const first = await running.rounds();
   let now = await testbed.now();
+  const endNs = now + deadlineNs;
+  const sliceNs = Math.ceil(Math.min(deadlineNs / SLICES, LONGEST_SLICE_NS));
+  let done = 0;
   // Less than 1 ns is left over by adding floats, and no clock would move for it.
   while (done < asked && endNs - now >= 1) {
     options.signal?.throwIfAborted();

@@ -74,6 +74,8 @@ interface Script {
   readonly healFails?: string;
   readonly unverified?: string;
   readonly injectFails?: string;
+  /** Time that passes while a fault is commanded, as on devices of real time. */
+  readonly injectTakesNs?: number;
   readonly refuses?: string;
   readonly dirty?: readonly string[];
 }
@@ -109,6 +111,7 @@ function countingTestbed({ stallsAtNs = Number.POSITIVE_INFINITY, ...script }: S
     async inject(fault, id) {
       if (id === script.injectFails) throw new Error('the shaper does not answer');
       told.push(`inject ${id}`);
+      now += script.injectTakesNs ?? 0;
       return {
         witness: async () => void told.push(`witness ${id}`),
         async heal() {
@@ -210,6 +213,22 @@ t.test('a fault named in two adjacent phases is injected once; what is no longer
       'inject 3-span-cut',
       'heal 3-span-cut',
     ],
+  );
+});
+
+t.test('rounds that finish before the fault is in effect are no evidence of it, and cost no deadline', async t => {
+  const { lines } = await conducted(
+    planOf({ steady: { for: '2 rounds' }, northCut: { for: '3 rounds', faults: [northCut] } }),
+    { injectTakesNs: 7 * ROUND_NS },
+  );
+  t.match(
+    lines.find(line => line.kind === 'phase' && line.name === 'northCut'),
+    {
+      ended: 'work',
+      beginNs: 2 * ROUND_NS,
+      endNs: 12 * ROUND_NS,
+      rounds: { asked: 3, done: 3, first: 9 },
+    },
   );
 });
 

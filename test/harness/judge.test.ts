@@ -87,6 +87,26 @@ void t.test('a limit that is not met fails with expected, measured and statistic
   t.match(one(jct.during('northCut').atMost('100 % of steady')), { outcome: 'pass', limit: 10 * MS });
 });
 
+void t.test('one probe flow that stays out fails, however well the others converged', async t => {
+  const limit = convergence.during('northCut').atMost('20 ms');
+  t.match(one(limit, { lost: [1000, 220, 0, 0] }), {
+    outcome: 'fail',
+    value: 50 * MS,
+    reason: /^expected at most 20 ms, took longer than 50 ms: nothing came through .*: north a-to-b$/,
+  });
+  t.match(
+    one(convergence.during('northCut').atMost('60 ms'), { lost: [1000, 220, 0, 0] }),
+    { outcome: 'inconclusive' },
+    'a limit beyond what was waited for is not decided',
+  );
+  // 600 of 1,000 are known to be lost (30 ms), 400 were on the fibre at the end: 40 ms may be met or not.
+  const long = handMadeRun({ expect: [convergence.during('northCut').atMost('40 ms')], lost: [600, 220, 0, 0] });
+  const undecided = long.map(line =>
+    line.kind === 'probe' && line.phase === 'northCut' ? { ...line, undecided: 400 } : line,
+  );
+  t.match(judge(undecided, { replay }).checks[0], { outcome: 'inconclusive' }, 'what is not decided is not lost');
+});
+
 void t.test('a job that does not come back fails, and says where it stalled', async t => {
   const verdict = judged(GOOD, { ...BUSY, northCut: [1, 1] });
   t.equal(verdict.outcome, 'fail');
