@@ -20,6 +20,7 @@ interface Series {
  */
 export class CounterHistory {
   readonly #series = new Map<string, Series>();
+  readonly #known = new Map<string, Set<Key>>();
   #baseline = true;
 
   /** From now on a counter that was never seen has no baseline. */
@@ -32,6 +33,11 @@ export class CounterHistory {
     for (const [key, series] of this.#series) if (key.startsWith(`${node}\n`)) series.broken = true;
   }
 
+  /** Counters that this port has shown so far. */
+  known({ node, port }: { readonly node: string; readonly port: string }): ReadonlySet<Key> {
+    return this.#known.get(`${node}\n${port}`) ?? new Set();
+  }
+
   /** @returns the counters for the record, and the names of those that went backwards just now */
   since(
     at: { readonly node: string; readonly port: string },
@@ -39,8 +45,11 @@ export class CounterHistory {
   ): { counters: PortCounters; resets: readonly string[] } {
     const counters: Record<string, number | boolean | null> = {};
     const resets: string[] = [];
+    const known = this.#known.get(`${at.node}\n${at.port}`) ?? new Set<Key>();
+    this.#known.set(`${at.node}\n${at.port}`, known);
     for (const [key, value] of Object.entries(raw) as [Key, bigint | boolean | null | undefined][]) {
       if (value === undefined) continue;
+      known.add(key);
       if (value === null || typeof value === 'boolean') counters[key] = value;
       else if (GAUGES.has(key)) counters[key] = Number(value);
       else {

@@ -21,6 +21,8 @@ export interface InjectOptions {
   readonly baseline: Baseline;
   readonly fault: Fault;
   readonly id: string;
+  /** Told what may be left on a device though no reading would show it for sure. */
+  readonly unsure: (words: string) => void;
 }
 
 interface ReadBack {
@@ -154,8 +156,15 @@ async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 's
       ends.map(async end => (await switchOf(lab, end.node).ports()).get(lab.solution.port(end).port)?.lastChangeNs),
     );
   const before = { dropped: await dropped(), changes: await changes() };
-  const end = await shaper.flap({ everyNs: magnitude(fault.every), downNs: magnitude(fault.down), light: fault.light });
   const boxName = lab.solution.spans.get(name)?.device ?? name;
+  const pace = { everyNs: magnitude(fault.every), downNs: magnitude(fault.down), light: fault.light };
+  const end = await shaper.flap(pace).catch((error: unknown) => {
+    // The loop may have started and only its answer be lost. Between two flaps the span reads as found.
+    options.unsure(
+      `${boxName} may still flap span ${name}: starting it failed with: ${firstLine(error)}. By hand: find the loop (ps -eo pid,args) and kill it`,
+    );
+    throw error;
+  });
   return {
     async witness() {
       const lost = (await dropped()) - before.dropped;

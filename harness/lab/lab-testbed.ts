@@ -38,6 +38,7 @@ class LabTestbed implements Testbed {
   readonly #loads: LabLoad[] = [];
   readonly #probes: RunningProbes[] = [];
   readonly #injected: { readonly id: string; readonly fault: InjectedFault }[] = [];
+  readonly #unsure: string[] = [];
   #routes: Promise<readonly ProbeRoute[]> | undefined;
   #released: ReturnType<Testbed['release']> | undefined;
 
@@ -144,7 +145,13 @@ class LabTestbed implements Testbed {
   }
 
   async #inject(fault: Fault, id: string): Promise<InjectedFault> {
-    const injected = await inject({ lab: this.#lab, baseline: this.#baseline, fault, id });
+    const injected = await inject({
+      lab: this.#lab,
+      baseline: this.#baseline,
+      fault,
+      id,
+      unsure: words => void this.#unsure.push(words),
+    });
     if (fault.kind !== 'switch-reboot') return injected;
     const { name } = fault.switch;
     this.#history.breakNode(name);
@@ -176,7 +183,7 @@ class LabTestbed implements Testbed {
   }
 
   async #giveBack(): Promise<{ readonly dirty: readonly string[] }> {
-    const dirty: string[] = [];
+    const dirty: string[] = [...this.#unsure];
     const failed = (what: string) => (error: unknown) => {
       dirty.push(`${what}: ${(error as Error).message.split('\n')[0]}`);
     };

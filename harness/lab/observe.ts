@@ -3,7 +3,7 @@ import type { PortCounters } from '../model/record.ts';
 import type { CounterHistory } from './counter-history.ts';
 import { nowOf, type OpenLab } from './open-lab.ts';
 
-/** What SNMP brings; a failed sample says null for each of these, never zero. */
+/** What SNMP brings, and with it a sample. */
 const SAMPLED: readonly (keyof PortCounters)[] = ['rxBytes', 'txBytes', 'rxPackets', 'txPackets', 'drops', 'operUp'];
 
 /** A switch that did not answer is not asked again for this long, wall time: one that reboots would hold up every sample. */
@@ -18,7 +18,12 @@ export interface ObserveOptions {
 
 type Reading = ReadonlyMap<string, RawPortCounters>;
 
-function unread(keys: readonly (keyof PortCounters)[]): PortCounters {
+/**
+ * A failed reading says null, never zero, for each counter that the port has shown before: a counter that is absent would count as one
+ * that the device does not have. Before any has been seen: what SNMP brings.
+ */
+function unread(known: ReadonlySet<keyof PortCounters>, how: 'all' | 'sample'): PortCounters {
+  const keys = how === 'all' && known.size > 0 ? [...known] : SAMPLED.filter(key => known.size === 0 || known.has(key));
   return Object.fromEntries(keys.map(key => [key, null]));
 }
 
@@ -28,12 +33,16 @@ interface NodeReading {
   readonly ports: ReadonlyMap<string, RawPortCounters | undefined>;
 }
 
-function write({ lab, history }: ObserveOptions, atNs: number, { node, ports }: NodeReading): void {
+function write(
+  { lab, history }: ObserveOptions,
+  { atNs, how }: { readonly atNs: number; readonly how: 'all' | 'sample' },
+  { node, ports }: NodeReading,
+): void {
   const counters: Record<string, PortCounters> = {};
   const resets = new Set<string>();
   for (const [port, raw] of ports) {
     if (raw === undefined) {
-      counters[port] = unread(SAMPLED);
+      counters[port] = unread(history.known({ node, port }), how);
       continue;
     }
     const since = history.since({ node, port }, raw);
@@ -82,7 +91,7 @@ export async function observeAll(options: ObserveOptions): Promise<void> {
     ...[...lab.hosts.keys()].map(node => readHost(lab, node)),
   ]);
   const atNs = await nowOf(lab);
-  for (const reading of readings) write(options, atNs, reading);
+  for (const reading of readings) write(options, { atNs, how: 'all' }, reading);
 }
 
 /** The light samples of all switches, all at once. A switch without SNMP gives none; one that does not answer gives nulls. */
@@ -101,6 +110,6 @@ export async function sampleSwitches(options: ObserveOptions): Promise<void> {
     const answered = [...reading.ports.values()].some(raw => raw !== undefined);
     if (answered) quiet.delete(reading.node);
     else if ((quiet.get(reading.node) ?? 0) <= performance.now()) quiet.set(reading.node, performance.now() + QUIET_MS);
-    write(options, atNs, reading);
+    write(options, { atNs, how: 'sample' }, reading);
   }
 }
