@@ -1,5 +1,6 @@
 import type { Until } from '../binding/clock.ts';
 import type { InjectedFault, RunningLoad, RunningProbes, Testbed } from '../binding/testbed.ts';
+import { maybeApplied } from '../drivers/ssh.ts';
 import type { Fault } from '../model/fault.ts';
 import type { Load } from '../model/load.ts';
 import type { RecordLine } from '../model/record.ts';
@@ -76,7 +77,11 @@ class LabTestbed implements Testbed {
     }
     // Paths are looked for before the load fills the queues, and outside of any phase.
     await this.#findRoutes();
-    const running = await runLoad(this.#lab, load);
+    const running = await runLoad(this.#lab, load).catch((error: unknown) => {
+      if (maybeApplied(error))
+        this.#unsure.push(`the load may have started and still run: ${(error as Error).message}`);
+      throw error;
+    });
     this.#loads.push(running);
     return running;
   }

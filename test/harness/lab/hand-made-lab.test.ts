@@ -1,11 +1,15 @@
 import t from 'tap';
+import { DeviceError } from '../../../harness/binding/device-error.ts';
+import type { Host } from '../../../harness/binding/host.ts';
 import type { SpanShaper } from '../../../harness/binding/span-shaper.ts';
 import type { RawPortCounters, Switch } from '../../../harness/binding/switch.ts';
 import { pfcPauseKpi } from '../../../harness/checks/pfc-pause.ts';
 import { flap } from '../../../harness/faults/span-flap.ts';
+import { MaybeApplied } from '../../../harness/drivers/ssh.ts';
 import type { Baseline } from '../../../harness/lab/baseline.ts';
 import { CounterHistory } from '../../../harness/lab/counter-history.ts';
 import { inject } from '../../../harness/lab/inject.ts';
+import { labTestbed } from '../../../harness/lab/lab-testbed.ts';
 import { observeAll, sampleSwitches } from '../../../harness/lab/observe.ts';
 import type { OpenLab } from '../../../harness/lab/open-lab.ts';
 import type { RecordLine, RunLine } from '../../../harness/model/record.ts';
@@ -117,4 +121,30 @@ void t.test('a flap whose start was not answered may still run, and is said', as
     /the session ended/,
   );
   t.match(said, [/^box-1 may still flap span north: .*the session ended before an answer/]);
+});
+
+void t.test('a load whose start was sent and not answered may still run: the lab is not clean', async t => {
+  for (const cause of [new MaybeApplied('the connection was lost'), undefined]) {
+    const host = {
+      counters: async () => ({}),
+      throttled: async () => [],
+      startCollective: async () => Promise.reject(new DeviceError('a-host-1', 'mpirun', 'lost', 'look', cause)),
+    } as unknown as Host;
+    const { lab } = labOf({
+      topology: { ...fabric(1), spans: {} as never },
+      hosts: new Map([
+        ['a-host-1', host],
+        ['b-host-1', host],
+      ]),
+    });
+    const devices = Object.fromEntries(['a-host-1', 'b-host-1'].map(name => [name, { address: '198.18.0.1' }]));
+    Object.assign(lab, { inventory: { name: 'hand-made', devices } });
+    Object.assign(lab.solution, { devices: new Map(lab.topology.hosts.map(({ name }) => [name, name])) });
+    const baseline = {} as Baseline;
+    const testbed = await labTestbed({ lab, baseline, close: async () => {} });
+    await t.rejects(testbed.start({ kind: 'all-reduce', bytes: '1 MiB', algorithm: 'ring' }), /mpirun failed: lost/);
+    const { dirty } = await testbed.release();
+    if (cause) t.match(dirty, [/^the load may have started and still run: a-host-1: mpirun failed/]);
+    else t.same(dirty, [], 'what was never sent is not there');
+  }
 });
