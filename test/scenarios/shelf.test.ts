@@ -1,6 +1,9 @@
 import t from 'tap';
 import { exactly, play, type Played } from './play.ts';
 
+// The shelf once, and each of its defects: minutes on a busy machine.
+t.setTimeout(600_000);
+
 const words = ({ verdict }: Played) =>
   [verdict.reason, ...verdict.gates.map(gate => gate.reason), ...verdict.checks.map(check => check.reason)].join('\n');
 

@@ -2,6 +2,8 @@ import t from 'tap';
 import { measurementError } from '../../harness/run/measurement-error.ts';
 import { play, type Played } from './play.ts';
 
+t.setTimeout(300_000);
+
 const PATTERN = '@tour';
 const sim = await play({ world: 'sim', pattern: PATTERN });
 const emulated = await play({ world: 'emulated', pattern: PATTERN });
