@@ -46,8 +46,9 @@ const RESUME_OFFSET_BYTES = 3000;
  * - **Buffer**: shared by all ports. With PFC, headroom of 2 x rate x delay + 2 trains + a pause frame per PFC port (at most half
  *   of the buffer) is kept for what is in flight after a pause; packets that PFC does not hold back (priority 0 and 6, whatever
  *   came over a span) may not use it.
- * - **ECN**: RED law on the egress lossless queue that a departing packet leaves behind, where the HPCC artefact marks;
- *   marking at enqueue would delay the news by the whole queue (32 us at Kmin); its 2-to-1 FCT was then missed by about 20 %.
+ * - **ECN**: RED law on the egress lossless queue that a departing packet leaves behind, as the HPCC artefact marks
+ *   (switch-node.cc, SwitchNotifyDequeue: off the queue first, then ShouldSendCN); marking at enqueue would delay the news by the
+ *   whole queue, 32 us at Kmin.
  * - **Thresholds** of ECN and PFC are declared for 100 Gb/s and scaled with the port's rate, as the HPCC artefact does with
  *   Kmin and Kmax (Kmin 400/1600/6400 KB at 100/400/1600 Gb/s).
  * - **PFC**: per ingress port, priority 3: xoff when the bytes that came in by it exceed min(xoff, free buffer / 8), xon when they

@@ -298,7 +298,8 @@ export class RoceFlow implements Flow, Actor {
       this.dcqcn.settle(nowPs);
       rate = this.dcqcn.rateBps;
     }
-    // The gap is fixed here, as the HPCC artefact does: a later cut or increase counts from the next packet on.
+    // The gap is fixed here (HPCC artefact, rdma-hw.cc, PktSent; its DCQCN changes the rate only): a later cut or increase counts
+    // from the next packet on.
     this.nextAtPs = nowPs + Math.round((wire * 8e12) / rate);
     if (!this.maySend()) roce.leave(this);
     return packet;
