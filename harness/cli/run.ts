@@ -91,7 +91,7 @@ function reported(
   if (result.folder !== undefined) {
     try {
       const stored = readRun(result.folder);
-      const verdict = stored.verdict ?? bareVerdict(result, command);
+      const verdict = withOwnFailure(stored.verdict ?? bareVerdict(result, command), result);
       writeReports(stored, verdict);
       return { verdict, one: { ...finished(stored, verdict, process.cwd()), durationS: result.durationMs / 1000 } };
     } catch (error) {
@@ -103,6 +103,12 @@ function reported(
   }
   const verdict = bareVerdict(result, command);
   return { verdict, one: bare(result, verdict) };
+}
+
+/** A pass of the plan is none when the scenario failed beside it. */
+function withOwnFailure(verdict: RunVerdict, { outcome, errors }: ScenarioResult): RunVerdict {
+  if (verdict.outcome !== 'pass' || outcome === 'pass') return verdict;
+  return { ...verdict, outcome, reason: `beside the plan: ${errors[0]?.split('\n')[0] ?? outcome}` };
 }
 
 const bare = ({ title, file, durationMs }: ScenarioResult, verdict: RunVerdict): FinishedRun => ({

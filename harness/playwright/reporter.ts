@@ -11,7 +11,7 @@ import type {
   TestResult,
   TestStep,
 } from '@playwright/test/reporter';
-import type { Outcome, RunVerdict } from '../model/verdict.ts';
+import { type Outcome, type RunVerdict, worse } from '../model/verdict.ts';
 import type { PlanDescription } from '../run/describe-plan.ts';
 import { RUN_FILES } from '../run/run-folder.ts';
 import { sanitize } from '../../reports/sanitize.ts';
@@ -149,7 +149,7 @@ export default class FarspanReporter implements Reporter {
       file: path.relative(this.#root, test.location.file),
       line: test.location.line,
       world: test.parent.project()?.name ?? '',
-      outcome: verdict?.outcome ?? outcomeOf(result, trouble),
+      outcome: overall(verdict, outcomeOf(result, trouble)),
       durationMs: result.duration,
       ...(folder !== undefined && { folder }),
       ...(plan !== undefined && { plan: JSON.parse(plan) as PlanDescription }),
@@ -221,6 +221,13 @@ function verdictIn(folder: string | undefined): RunVerdict | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The verdict, unless it is a pass and the scenario broke or failed beside its plan: what a body checks itself counts too. */
+function overall(verdict: RunVerdict | undefined, own: Outcome): Outcome {
+  if (verdict === undefined) return own;
+  const dirty = verdict.cleanliness.dirty.length > 0;
+  return verdict.outcome === 'pass' && !dirty ? worse(verdict.outcome, own) : verdict.outcome;
 }
 
 /** For what has no verdict of ours: a scenario without a plan, or one that broke before it was judged. */

@@ -52,3 +52,21 @@ scenario('an ordinary body is healed and given back', { tag: '@body' }, async ({
   await testbed.elapse({ round: 2, withinNs: 1e9 });
   expect(await job.rounds()).toBeGreaterThanOrEqual(2);
 });
+
+scenario.describe('beside', () => {
+  scenario.afterEach(() => {
+    expect('what a hook saw').toBe('what it wanted');
+  });
+
+  scenario(
+    'it meets its limits and fails beside them',
+    { tag: '@beside' },
+    plan({
+      why: 'Hooks and bodies may look at more than a plan says.',
+      topology: twoEnds,
+      load,
+      phases: { steady },
+      expect: [busbw.during('steady').atLeast('1 Mb/s')],
+    }),
+  );
+});
