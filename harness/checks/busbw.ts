@@ -1,3 +1,4 @@
+import type { RoundLine } from '../model/record.ts';
 import type { Rate } from '../model/units.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement, plausible } from './measurement.ts';
@@ -40,17 +41,29 @@ export const busbw = kpi<Rate, 'roofline'>(busbwKpi);
 export const unfinishedRounds = ({ line }: PhaseView): number =>
   line.ended === 'deadline' && line.rounds ? Math.max(0, line.rounds.asked - line.rounds.done) : 0;
 
-/** How many rounds there should be samples of, and why there are fewer. A time phase expects no number, but at least one. */
+/** How many rounds there should be samples of, and why there are fewer. A time phase expects at least one, and those that a job owes which fell silent. */
 export function expectedRounds(
   { line, rounds }: PhaseView,
   samples: number,
 ): { readonly expected?: number; readonly missing?: string } {
-  const expected = line.rounds?.asked ?? Math.max(1, rounds.length);
+  const expected = line.rounds?.asked ?? Math.max(1, rounds.length + roundsOwed(rounds, line.endNs));
   if (samples >= expected) return { expected };
   return {
     expected,
     missing: line.rounds
       ? `${samples} of ${expected} rounds have a usable reading`
-      : 'no whole round lies in the phase',
+      : samples === 0
+        ? 'no whole round lies in the phase'
+        : `the phase had time for ${expected} rounds, and ${samples} of them ended in it`,
   };
+}
+
+/** A silence this many times the longest round is a job that stopped: the patience that a work phase's deadline has. */
+const PATIENCE = 3;
+
+/** Rounds that a time phase had time for after its last one, when it was silent for too long: those that a hung job owes. */
+function roundsOwed(rounds: readonly RoundLine[], endNs: number): number {
+  const longestNs = rounds.reduce((most, round) => Math.max(most, round.endNs - round.beginNs), 0);
+  const silentNs = endNs - rounds.reduce((last, round) => Math.max(last, round.endNs), Number.NEGATIVE_INFINITY);
+  return rounds.length > 0 && silentNs >= PATIENCE * longestNs && longestNs > 0 ? Math.floor(silentNs / longestNs) : 0;
 }

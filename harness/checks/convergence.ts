@@ -25,10 +25,7 @@ export const convergenceKpi: Kpi = {
       { view, phase },
       seen => {
         if (seen.began.length === 0) return { samples: [], missing: `no fault began in ${phase}` };
-        const usable = seen.probes.filter(
-          ({ sent, received, packetsPerSecond }) =>
-            plausible(received) && sent > 0 && received <= sent && packetsPerSecond > 0,
-        );
+        const usable = seen.probes.filter(isOffered);
         const faultNs = Math.min(...seen.began.map(({ injectedNs }) => injectedNs));
         const lasting = usable.filter(probe => outageNs(probe, 'at most') >= STILL_OUT * (probe.endNs - faultNs));
         const samples = usable.filter(probe => !lasting.includes(probe)).map(probe => outageNs(probe, 'at least'));
@@ -64,13 +61,31 @@ function outageNs(
   return ((sent - received + (bound === 'at most' ? undecided : 0)) / packetsPerSecond) * 1e9;
 }
 
+/** A flow is offered when this much of its plan was sent: what was never sent could not be lost. As the load gate asks. */
+const OFFERED = 0.95;
+
+/** Whether what a probe flow lost tells anything: it was sent as planned, and no more came than was sent. */
+export function isOffered(probe: ProbeLine): boolean {
+  const { sent, received, undecided = 0, packetsPerSecond, beginNs, endNs } = probe;
+  return (
+    plausible(received) &&
+    sent > 0 &&
+    received <= sent &&
+    packetsPerSecond > 0 &&
+    sent + undecided >= OFFERED * packetsPerSecond * ((endNs - beginNs) / 1e9) - 1
+  );
+}
+
 /** One probe flow per span and direction, at least. */
 export function expectedFlows(
   view: RunView,
   seen: PhaseView,
   samples: number,
 ): { readonly expected: number; readonly missing?: string } {
-  const expected = Math.max(1, 2 * Object.keys(view.plan.topology.spans).length, seen.probes.length);
+  const flows = new Set(seen.probes.map(({ span, direction }) => `${span} ${direction}`)).size;
+  // A second flow over one span and direction does not stand in for one over another.
+  const twice = seen.probes.length - flows;
+  const expected = Math.max(1, 2 * Object.keys(view.plan.topology.spans).length + twice, seen.probes.length);
   return samples < expected
     ? { expected, missing: `${samples} of ${expected} probe flows were counted` }
     : { expected };

@@ -1,7 +1,7 @@
 import type { Share } from '../model/units.ts';
-import { expectedFlows } from './convergence.ts';
+import { expectedFlows, isOffered } from './convergence.ts';
 import { type Kpi, kpi } from './kpi.ts';
-import { measurement, plausible } from './measurement.ts';
+import { measurement } from './measurement.ts';
 
 /**
  * Share of a probe flow's packets that did not arrive, one sample per flow.
@@ -16,7 +16,7 @@ export const probeLossKpi: Kpi = {
   statistic: 'worst',
   measure: (view, phase) =>
     measurement({ ...probeLossKpi, method: '(sent - received) / sent of each probe flow' }, { view, phase }, seen => {
-      const usable = seen.probes.filter(({ sent, received }) => plausible(received) && sent > 0 && received <= sent);
+      const usable = seen.probes.filter(isOffered);
       const samples = usable.map(({ sent, received }) => (sent - received) / sent);
       const uncertainty =
         samples.length === 0 ? undefined : Math.max(...usable.map(({ sent, undecided = 0 }) => (1 + undecided) / sent));

@@ -1,6 +1,6 @@
 import { lacksRounds, type RunView } from '../checks/run-view.ts';
 import { faultRulesOf } from '../faults/fault-rules.ts';
-import { hasRounds } from '../loads/roofline.ts';
+import { hasRounds, roofline } from '../loads/roofline.ts';
 import type { CountersLine, FaultLine, RecordLine, RunLine } from '../model/record.ts';
 import { magnitude, print } from '../model/units.ts';
 import type { CheckVerdict, GateVerdict } from '../model/verdict.ts';
@@ -19,6 +19,9 @@ export function gatesOf(evidence: Evidence, checks: readonly CheckVerdict[]): re
 }
 
 const OFFERED = '95 %';
+
+/** No fabric is this much faster than its roofline. Wide, to catch wrong units and nonsense only, not a roofline that is a little low. */
+const BEYOND_PHYSICS = 2;
 
 /**
  * Was the load real? Judged on what precedes the first fault only: after it a dead rank or a stalled round is what the product did.
@@ -46,7 +49,8 @@ function loadGate({ run, lines, view }: Evidence): GateVerdict {
 
   const offered = magnitude(run.plan.offered ?? OFFERED);
   const poor = probesBefore(view, untilNs).find(
-    ({ packetsPerSecond, beginNs, endNs, sent }) => sent < offered * packetsPerSecond * ((endNs - beginNs) / 1e9) - 1,
+    ({ packetsPerSecond, beginNs, endNs, sent, undecided = 0 }) =>
+      sent + undecided < offered * packetsPerSecond * ((endNs - beginNs) / 1e9) - 1,
   );
   if (poor) {
     const planned = Math.round(poor.packetsPerSecond * ((poor.endNs - poor.beginNs) / 1e9));
@@ -60,6 +64,15 @@ function loadGate({ run, lines, view }: Evidence): GateVerdict {
     return flowing.length > 0
       ? gate('pass', `flows delivered data ${until}`)
       : gate('invalid', `no flow delivered anything ${until}`);
+  }
+  const roof = roofline(run.plan.load, run.plan.topology, []);
+  const absurd = roof === undefined ? undefined : rounds.find(({ busbwBps }) => busbwBps > BEYOND_PHYSICS * roof);
+  if (absurd && roof !== undefined) {
+    const said = `round ${absurd.round} is said to have had ${print(absurd.busbwBps, 'rate')}`;
+    return gate(
+      'invalid',
+      `${said}, where the topology allows ${print(roof, 'rate')}: the reading is wrong, or the lab is another`,
+    );
   }
   const finished = rounds.filter(round => round.endNs <= untilNs && round.busbwBps > 0);
   if (finished.length === 0) return gate('invalid', `no round of the load finished ${until}`);

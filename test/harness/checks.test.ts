@@ -485,6 +485,25 @@ void t.test('convergence is packets lost over packets per second', async t => {
     { samples: [12 * MS, 11 * MS, 0, 0], uncertainty: 11 * 50_000 + 1200 },
     'packets whose fate is not known widen U by 10 intervals of 50 us',
   );
+  const unsent = handMadeRun({ expect: [] }).map(line =>
+    line.kind === 'probe' && line.phase === 'northCut' && line.span === 'north'
+      ? { ...line, sent: 10, received: 10 }
+      : line,
+  );
+  for (const kpi of [convergenceKpi, probeLossKpi])
+    t.match(
+      kpi.measure(view(unsent), 'northCut'),
+      { samples: [0, 0], expected: 4 },
+      `${kpi.name}: a probe that stopped sending at the fault lost nothing and shows nothing`,
+    );
+  const doubled = handMadeRun({ expect: [] }).map(line =>
+    line.kind === 'probe' && line.span === 'south' ? { ...line, span: 'north' } : line,
+  );
+  t.match(
+    convergenceKpi.measure(view(doubled), 'northCut'),
+    { expected: 6 },
+    'two flows of one span are not two spans',
+  );
   t.match(measured(probeLossKpi, 'northCut', lost), { samples: [0.24, 0.22, 0, 0], uncertainty: 0.001 });
   t.match(measured(probeLossKpi, 'steady'), { samples: [0, 0, 0, 0] });
 });

@@ -180,7 +180,34 @@ void t.test('a load that was not real makes the run invalid, but only before the
     outcome: 'invalid',
     reason: 'the probe over north a-to-b sent 900 of 1000 packets before the first fault, less than 95 %',
   });
-  t.match(load(thin('northCut')), { outcome: 'pass' }, 'after the fault it is what the product did');
+  t.match(load(thin('northCut')), { outcome: 'inconclusive', gate: 'pass' }, 'what was not sent could not be lost');
+  const huge = (lines: RecordLine[]) =>
+    lines.map(line => (line.kind === 'round' && line.round === 3 ? { ...line, busbwBps: 8 * 96e9 } : line));
+  t.match(load(huge), { outcome: 'invalid', reason: /^round 3 .* 768 Gb\/s, where the topology allows 85\.\d+ Gb\/s/ });
+});
+
+void t.test('a job that falls silent in a time phase passes nothing by its first rounds', async t => {
+  // The fault lasts 500 ms, and the job ends one round of 10 ms in it: 49 more would have had time.
+  const lines = handMadeRun({
+    expect: [busbw.during('northCut').atLeast('50 % of roofline')],
+    ...BUSY,
+    northCut: [80],
+  });
+  const silent = lines.flatMap((line): RecordLine[] => {
+    if (line.kind === 'run') {
+      const northCut = { ...line.plan.phases['northCut'], for: '500 ms' as const };
+      const { restored: _, ...phases } = line.plan.phases;
+      return [{ ...line, plan: { ...line.plan, phases: { ...phases, northCut } } }];
+    }
+    if (line.kind === 'round' && line.round > 5) return [];
+    if (line.kind !== 'phase' || line.name === 'steady')
+      return line.kind === 'phase' && line.name === 'restored' ? [] : [line];
+    const { rounds: _, deadlineNs: __, ...phase } = line;
+    return line.name === 'restored' ? [] : [{ ...phase, endNs: 550 * MS, ended: 'time' }];
+  });
+  const verdict = judge(silent, { replay });
+  t.equal(verdict.outcome, 'inconclusive', verdict.reason);
+  t.match(verdict.checks[0], { samples: 1, expectedSamples: 50, outcome: 'inconclusive' });
 });
 
 void t.test('a fault that was not real makes the run invalid', async t => {
