@@ -1,7 +1,9 @@
 import type { Fault } from '../model/fault.ts';
 import type { Phase, Plan } from '../model/plan.ts';
-import { magnitude } from '../model/units.ts';
+import { magnitude, type Quantity } from '../model/units.ts';
+import type { Check } from '../model/check.ts';
 import { hasRounds } from '../loads/roofline.ts';
+import { dimensionOf, kpiOf, SHARE_OF } from './limits.ts';
 
 /** A scenario's plan can not be played as written. The author is to change the file; no testbed was touched. */
 export class PlanError extends Error {
@@ -18,7 +20,12 @@ export const isWork = (phase: Phase): boolean => / rounds?$/.test(phase.for);
  * @throws PlanError with one sentence per mistake
  */
 export function checkPlan(plan: Plan): void {
-  const mistakes = [...phaseMistakes(plan), ...expectationMistakes(plan), ...faultMistakes(plan)];
+  const mistakes = [
+    ...phaseMistakes(plan),
+    ...expectationMistakes(plan),
+    ...faultMistakes(plan),
+    ...loadMistakes(plan),
+  ];
   if (mistakes.length > 0) throw new PlanError(mistakes.join('\n'));
 }
 
@@ -48,22 +55,63 @@ function* phaseMistakes(plan: Plan): Generator<string> {
 
 function* expectationMistakes(plan: Plan): Generator<string> {
   const names = Object.keys(plan.phases);
-  for (const { kpi, phase, where } of plan.expect) {
+  for (const check of plan.expect) {
+    const { kpi, phase, where, comparison, bound, upper } = check;
     if (!names.includes(phase))
       yield `${kpi} is expected during "${phase}" (line ${where.line}), which is no phase. Known: ${names.join(', ')}.`;
+    for (const side of [bound, ...(upper === undefined ? [] : [upper])]) {
+      if (typeof side === 'object') continue;
+      const mistake = boundMistake(side, { check, names });
+      if (mistake !== undefined)
+        yield `${kpi} during ${phase} ${comparison} "${side}" (line ${where.line}): ${mistake}`;
+    }
   }
+}
+
+/** A bound that the judge could not use, or that nothing could miss. */
+function boundMistake(
+  bound: string,
+  { check, names }: { readonly check: Check; readonly names: readonly string[] },
+): string | undefined {
+  const kpi = kpiOf(check);
+  if (!kpi) return undefined;
+  const [, percent, of] = SHARE_OF.exec(bound) ?? [];
+  const value = percent === undefined ? finite(bound) : finite(`${percent} %`);
+  if (value === undefined) return 'no number and unit.';
+  if (check.comparison === 'at least' && value <= 0) return 'everything is at least that, so nothing would be judged.';
+  if (of === 'roofline')
+    return kpi.roofline ? undefined : `${check.kpi} has no roofline, because it is a ${kpi.dimension}.`;
+  if (of !== undefined) return names.includes(of) ? undefined : `"${of}" is no phase. Known: ${names.join(', ')}.`;
+  return dimensionOf(bound) === kpi.dimension ? undefined : `not a ${kpi.dimension}, which ${check.kpi} is.`;
+}
+
+/** More packets a second than a probe can send on any host, and more events than a simulation ends with. Our choice. */
+const MOST_PROBES_PER_SECOND = 10e6;
+
+function* loadMistakes({ probes, offered }: Plan): Generator<string> {
+  const rate = probes?.packetsPerSecond;
+  if (rate !== undefined && !(rate > 0 && rate <= MOST_PROBES_PER_SECOND))
+    yield `Probes of ${rate} packets/s can not be sent. Give a number from above 0 to ${MOST_PROBES_PER_SECOND}.`;
+  if (offered === undefined) return;
+  const share = positive(offered);
+  if (share === undefined || share > 1 || !offered.endsWith(' %'))
+    yield `offered is "${offered}", which is no share of what was planned: it would let a load pass that was never there. Give more than 0 % and at most 100 %.`;
 }
 
 function* faultMistakes(plan: Plan): Generator<string> {
   for (const [name, phase] of Object.entries(plan.phases)) {
     const seen = new Set<string>();
+    const spans = new Set<string>();
     for (const fault of phase.faults ?? []) {
       const target = targetOf(fault);
       if (!hasTarget(plan, fault))
         yield `Phase "${name}" has ${fault.kind} on ${target}, which ${plan.topology.name} does not have.`;
       const key = JSON.stringify(fault);
       if (seen.has(key)) yield `Phase "${name}" names ${fault.kind} on ${target} twice.`;
+      else if (spans.has(target) && 'span' in fault)
+        yield `Phase "${name}" has two faults on span ${target}. Healing one would undo the other; say it with one fault.`;
       seen.add(key);
+      if ('span' in fault) spans.add(target);
     }
   }
 }
@@ -80,10 +128,14 @@ function hasTarget({ topology }: Plan, fault: Fault): boolean {
   return topology.switches.some(({ name }) => name === fault.switch.name);
 }
 
-function positive(quantity: Phase['for']): number | undefined {
+function positive(quantity: string): number | undefined {
+  const value = finite(quantity);
+  return value !== undefined && value > 0 ? value : undefined;
+}
+
+function finite(quantity: string): number | undefined {
   try {
-    const value = magnitude(quantity);
-    return value > 0 ? value : undefined;
+    return magnitude(quantity as Quantity);
   } catch {
     return undefined;
   }

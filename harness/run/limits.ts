@@ -60,7 +60,8 @@ export function limitsOf(context: Context, profile: Profile | null): Limits {
   return 'problem' in second ? { ...subject, ...second } : { ...subject, least: first, most: second };
 }
 
-const SHARE_OF = /^(\S+) % of (.+)$/;
+/** `90 % of roofline`: how much, of what. */
+export const SHARE_OF = /^(\S+) % of (.+)$/;
 
 function resolve(
   bound: Exclude<Bound, object>,

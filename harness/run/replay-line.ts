@@ -11,8 +11,17 @@ export interface ReplayOptions {
   readonly configFile?: string;
 }
 
-/** The title as a regular expression that matches it and little else: `-g` takes one. */
-const asPattern = (title: string): string => title.replaceAll(/[*+?^${}()|[\]\\/]/g, String.raw`\$&`);
+/**
+ * The title as a regular expression that matches it and little else: `-g` takes one. What a terminal would not show as it is (line
+ * breaks, control bytes, bidirectional marks) is named by its code.
+ */
+const asPattern = (title: string): string =>
+  title.replaceAll(/[*+?^${}()|[\]\\/]/g, String.raw`\$&`).replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, found =>
+    found
+      .split('')
+      .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
 
 /** A word for a POSIX shell; bare when it can be. */
 export function shellWord(word: string): string {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -339,6 +340,12 @@ t.test('a clock that stands still is an error, not an endless run', async t => {
     { record: () => {}, deadlineNs: () => 1e9 },
   );
   t.match(error?.message, /clock of counting stood still/);
+  const timed = await conduct(
+    planOf({ steady: { for: '20 ms' } }),
+    { ...testbed, elapse: async () => true },
+    { record: () => {}, deadlineNs: () => 1e9 },
+  );
+  t.match(timed.error?.message, /clock of counting stood still in phase steady: 0 ns passed of 20 ms/);
 });
 
 t.test('a plan that can not be played as written is refused with each mistake in words', async t => {
@@ -373,6 +380,28 @@ t.test('a plan that can not be played as written is refused with each mistake in
     ),
     /busbw is expected during "stedy".*Known: steady/,
   );
+  const flap = {
+    kind: 'span-flap' as const,
+    span: north,
+    every: '10 ms' as const,
+    down: '1 ms' as const,
+    light: 'lost' as const,
+  };
+  t.match(mistakes({ cut: { for: '1 ms', faults: [northCut, flap] } }), /two faults on span north/);
+  const steady = { steady: { for: '1 ms' as const } };
+  for (const packetsPerSecond of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e12])
+    t.match(mistakes(steady, { probes: { packetsPerSecond } }), /can not be sent/);
+  for (const offered of ['0 %', '-5 %', '101 %', '1 packets', 'x'] as const)
+    t.match(mistakes(steady, { offered: offered as '0 %' }), /no share of what was planned/);
+  const bounded = (comparison: 'at least' | 'at most', bound: string): string =>
+    mistakes(steady, { expect: [{ kpi: 'busbw', phase: 'steady', comparison, bound: bound as '1 Gb/s', where }] });
+  for (const bound of ['0 Gb/s', '-5 Gb/s', '0 % of roofline', '-1 % of steady'])
+    t.match(bounded('at least', bound), /everything is at least that/);
+  for (const bound of ['1e400 Gb/s', 'NaN % of roofline', 'x', '5'])
+    t.match(bounded('at most', bound), /no number and unit/);
+  t.match(bounded('at least', '5 ms'), /not a rate, which busbw is/);
+  t.match(bounded('at least', '90 % of stedy'), /"stedy" is no phase/);
+  t.equal(bounded('at least', '90 % of roofline'), '');
 });
 
 t.test('the replay line survives a shell and a regular expression', async t => {
@@ -384,6 +413,11 @@ t.test('the replay line survives a shell and a regular expression', async t => {
     String.raw`npx farspan run --world sim --seed 7 --train 8 --defect no-failover -g '3 % \(of \$5\)'`,
   );
   t.ok(new RegExp(String.raw`3 % \(of \$5\)`).test('3 % (of $5)'));
+  const hostile = 'a\n$(touch x) `id` "q" \'s\' !! \u001b[2J \u202e';
+  const [, pattern = ''] = / -g (.*)$/s.exec(line(hostile)) ?? [];
+  t.notMatch(line(hostile), /[\p{Cc}\p{Cf}]/u, 'one line of what a terminal shows as it is');
+  const shell = spawnSync('/bin/sh', ['-c', `printf %s ${pattern}`], { encoding: 'utf8' });
+  t.ok(new RegExp(`^${shell.stdout}$`).test(hostile), shell.stdout);
 });
 
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'farspan-conduct-'));
