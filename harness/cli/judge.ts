@@ -3,7 +3,7 @@ import { judge } from '../run/judge.ts';
 import type { DecisionRule } from '../model/plan.ts';
 import { readProfile } from '../run/profile.ts';
 import { replayLine } from '../run/replay-line.ts';
-import { writeVerdict } from '../run/run-folder.ts';
+import { EvidenceError, writeVerdict } from '../run/run-folder.ts';
 import { exitCode } from './exit-code.ts';
 import { finished, readRun, writeReports } from './run-reports.ts';
 import type { StoredRun } from './run-reports.ts';
@@ -18,25 +18,44 @@ export interface JudgeCommand {
 
 /** Judges a stored run again, without any testbed; the new verdict and reports replace the old. Resolves with the exit code. */
 export function judgeAgain({ folder, profile, decision }: JudgeCommand): number {
-  const run = readRun(folder);
-  const verdict = judge(run.lines, {
-    replay: run.verdict?.replay ?? replayOf(run),
-    ...(profile !== undefined && { profile: readProfile(textOf(profile), profile) }),
-    ...(decision !== undefined && { decision }),
+  const limits = profile === undefined ? undefined : readProfile(textOf(profile), profile);
+  const verdict = legible(folder, () => {
+    const run = readRun(folder);
+    const judged = judge(run.lines, {
+      replay: run.verdict?.replay ?? replayOf(run),
+      ...(limits !== undefined && { profile: limits }),
+      ...(decision !== undefined && { decision }),
+    });
+    writeReports(run, judged);
+    writeVerdict(folder, judged);
+    printSummary([finished(run, judged, process.cwd())], { notes: run.truncated });
+    return judged;
   });
-  writeVerdict(folder, verdict);
-  writeReports(run, verdict);
-  printSummary([finished(run, verdict, process.cwd())], { notes: run.truncated });
   return exitCode([{ outcome: verdict.outcome, dirty: verdict.cleanliness.dirty.length > 0 }], { interrupted: false });
 }
 
 /** Writes the reports of a stored run again, by the verdict it has. */
 export function reportAgain({ folder }: Pick<JudgeCommand, 'folder'>): number {
-  const run = readRun(folder);
-  const verdict = run.verdict ?? judge(run.lines, { replay: replayOf(run) });
-  writeReports(run, verdict);
-  printSummary([finished(run, verdict, process.cwd())], { notes: run.truncated });
+  legible(folder, () => {
+    const run = readRun(folder);
+    const verdict = run.verdict ?? judge(run.lines, { replay: replayOf(run) });
+    writeReports(run, verdict);
+    printSummary([finished(run, verdict, process.cwd())], { notes: run.truncated });
+  });
   return 0;
+}
+
+/** The lines of a run are believed to be as this version wrote them; whatever breaks on them is a damaged file, and no verdict. */
+function legible<T>(folder: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof EvidenceError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new EvidenceError(`${folder}: the record or the verdict is damaged, or another version wrote it: ${why}`, {
+      cause: error,
+    });
+  }
 }
 
 function replayOf({ lines: [head] }: StoredRun): string {

@@ -171,7 +171,9 @@ function guardSocket(socket: DatagramSource, onBad: (error: unknown) => void): v
 
 function explain(options: SnmpOptions, tried: string, error: unknown): DeviceError {
   const { device, host, port, deadlineMs, as } = options;
-  const message = error instanceof Error ? error.message : String(error);
+  const said: unknown = error instanceof Error ? error.message : error;
+  // The library's message is a number when the agent answers an error status that no standard knows.
+  const message = typeof said === 'string' ? said : 'the agent answered an error status that no standard knows';
   const name = error instanceof Error ? error.name : '';
   if (name === 'RequestTimedOutError' || name === 'Deadline') {
     return deviceError({

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestbedUnavailable } from '../binding/binding.ts';
-import { DeviceError } from '../binding/device-error.ts';
+import { deviceError, escapeDeviceText } from '../drivers/device-text.ts';
 import type { RecordLine, Step } from '../model/record.ts';
 
 /** A row of a tool's output, to stop at the instant it is printed. */
@@ -32,6 +32,7 @@ export interface VirtualClockOptions {
 /** A simulator may need minutes of wall time for one slice of virtual time; a request that takes longer is a hang. */
 const REQUEST_DEADLINE_MS = 120_000;
 const LARGEST_TRUTH = 256 * 2 ** 20;
+const NO_CLOCK = 'This is no Farspan clock service. Check "clock" in the inventory.';
 
 /** Reads a body up to a bound, so that a wrong server can not fill the memory. */
 async function boundedText(response: Response, most: number): Promise<string> {
@@ -64,13 +65,14 @@ export function virtualClock(options: VirtualClockOptions): LabClock {
         device: 'clock',
         protocol: 'http',
         tried,
-        answer: short,
+        answer: escapeDeviceText(short),
         exitCode,
       });
     };
     try {
       const response = await fetch(url, {
         method,
+        redirect: 'error',
         signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
         ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
       });
@@ -83,13 +85,13 @@ export function virtualClock(options: VirtualClockOptions): LabClock {
       const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
       const answer = cause?.code ?? cause?.message ?? (error as Error).message;
       record(answer, null);
-      throw new DeviceError(
-        'clock',
+      throw deviceError({
+        device: 'clock',
         tried,
         answer,
-        `Is the emulated lab still running? It serves its clock at ${options.url}.`,
-        error,
-      );
+        advice: `Is the emulated lab still running? It serves its clock at ${options.url}.`,
+        cause: error,
+      });
     }
   }
 
@@ -100,27 +102,46 @@ export function virtualClock(options: VirtualClockOptions): LabClock {
     } catch {
       // Falls through: the message below shows the text.
     }
-    throw new DeviceError(
-      'clock',
-      tried,
-      text.slice(0, 200),
-      'This is no Farspan clock service. Check "clock" in the inventory.',
-    );
+    throw deviceError({ device: 'clock', tried, answer: text.slice(0, 200), advice: NO_CLOCK });
+  }
+
+  let latestNs = Number.NEGATIVE_INFINITY;
+
+  /** Requests may overlap, so what is compared with is what was known when this one was sent. */
+  async function told(tried: string, ask: () => Promise<string>): Promise<{ ns: number; met: boolean }> {
+    const sinceNs = latestNs;
+    const answer = numberOf(await ask(), tried);
+    if (answer.ns < sinceNs) {
+      const back = `the clock went back from ${sinceNs} ns to ${answer.ns} ns`;
+      throw deviceError({ device: 'clock', tried, answer: back, advice: 'Was the emulated lab started again?' });
+    }
+    latestNs = Math.max(latestNs, answer.ns);
+    return answer;
+  }
+
+  function truthLine(text: string): RecordLine {
+    try {
+      const line: unknown = JSON.parse(text);
+      if (typeof line === 'object' && line !== null && !Array.isArray(line)) return line as RecordLine;
+    } catch {
+      // Falls through: the message below shows the text.
+    }
+    throw deviceError({ device: 'clock', tried: 'GET /truth', answer: text.slice(0, 200), advice: NO_CLOCK });
   }
 
   return {
     kind: 'virtual',
-    now: async () => numberOf(await request('GET', 'now'), 'GET /now').ns,
+    now: async () => (await told('GET /now', () => request('GET', 'now'))).ns,
     async elapse({ forNs, row }) {
       const body = row ? { ...row, withinNs: Math.round(forNs) } : { forNs: Math.round(forNs) };
-      return numberOf(await request('POST', 'elapse', body), 'POST /elapse').met;
+      return (await told('POST /elapse', () => request('POST', 'elapse', body))).met;
     },
     async truth() {
       const text = await request('GET', 'truth', undefined, LARGEST_TRUTH);
       return text
         .split('\n')
         .filter(line => line.trim() !== '')
-        .map(line => JSON.parse(line) as RecordLine);
+        .map(truthLine);
     },
   };
 }

@@ -68,7 +68,13 @@ export function readProfile(text: string, file: string): Profile {
       file,
     );
   }
-  const parsed = profile.safeParse(document.toJS({ maxAliasCount: 20 }));
+  let data: unknown;
+  try {
+    data = document.toJS({ maxAliasCount: 20 });
+  } catch (error) {
+    throw new ProfileError([{ line: 1, column: 1, message: (error as Error).message }], file);
+  }
+  const parsed = profile.safeParse(data);
   if (parsed.success) return parsed.data as Profile;
   const mistakes = parsed.error.issues.map((issue): Mistake => {
     const path = issue.path.map(String);
