@@ -101,7 +101,7 @@ t.test('what is typed wrong is exit 5 and one clear line', async t => {
 t.test('what fails beside a plan is no pass', async t => {
   const { code, out } = await play('beside', '-g', '@beside');
   t.equal(code, 1);
-  t.match(out, /✘ FAIL .*beside it meets its limits and fails beside them/);
+  t.match(out, /✗ FAIL .*beside it meets its limits and fails beside them/);
 });
 
 t.test(
