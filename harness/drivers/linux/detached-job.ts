@@ -49,9 +49,18 @@ export async function startDetached(shell: Shell, program: string, file: string)
   return pid;
 }
 
-/** Whether the process runs. @throws DeviceError */
+/** Whether the process runs. @throws DeviceError when the answer does not tell: only "no such process" means that it has ended */
 export async function isRunning(shell: Shell, pid: number): Promise<boolean> {
-  return (await shell.run(`kill -0 ${pid}`)).exitCode === 0;
+  const tried = `kill -0 ${pid}`;
+  const { exitCode, stderr } = await shell.run(tried);
+  if (exitCode === 0) return true;
+  if (exitCode === 1 && !/not permitted/i.test(stderr)) return false;
+  throw deviceError({
+    device: shell.device,
+    tried,
+    answer: `exit code ${exitCode ?? 'none'}: ${stderr.trim() || 'no output'}`,
+    advice: `Nobody knows whether process ${pid} still runs. Look by hand: ps -o pid,user,cmd -p ${pid}`,
+  });
 }
 
 /** Waits until the process is gone. Resolves with false when it is still there after `withinMs` of wall time. */
@@ -79,9 +88,9 @@ export async function endProcess(
     ['TERM', 1000],
     ['KILL', 1000],
   ] as const) {
-    // Exit 1: it has ended by itself just before.
+    // Exit 1: it has ended by itself just before, or the signal was refused; `gone` tells which.
     const { exitCode } = await shell.run(name === 'TERM' ? `kill ${pid}` : `kill -${name} ${pid}`);
-    if (exitCode !== 0 || (await gone(shell, pid, patienceMs))) return;
+    if (await gone(shell, pid, exitCode === 0 ? patienceMs : 0)) return;
   }
   throw deviceError({
     device: shell.device,

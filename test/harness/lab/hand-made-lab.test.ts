@@ -5,7 +5,8 @@ import type { SpanShaper } from '../../../harness/binding/span-shaper.ts';
 import type { RawPortCounters, Switch } from '../../../harness/binding/switch.ts';
 import { pfcPauseKpi } from '../../../harness/checks/pfc-pause.ts';
 import { flap } from '../../../harness/faults/span-flap.ts';
-import { MaybeApplied } from '../../../harness/drivers/ssh.ts';
+import { endProcess } from '../../../harness/drivers/linux/detached-job.ts';
+import { MaybeApplied, type Shell } from '../../../harness/drivers/ssh.ts';
 import type { Baseline } from '../../../harness/lab/baseline.ts';
 import { CounterHistory } from '../../../harness/lab/counter-history.ts';
 import { inject } from '../../../harness/lab/inject.ts';
@@ -147,4 +148,17 @@ void t.test('a load whose start was sent and not answered may still run: the lab
     if (cause) t.match(dirty, [/^the load may have started and still run: a-host-1: mpirun failed/]);
     else t.same(dirty, [], 'what was never sent is not there');
   }
+});
+
+void t.test('a process that may not be signalled has not ended', async t => {
+  const answering = (exitCode: number | null, stderr: string): Shell => ({
+    device: 'box-1',
+    run: async () => ({ exitCode, stdout: '', stderr, truncated: false, wholeLineBytes: 0 }),
+    close: async () => {},
+  });
+  const end = (shell: Shell): Promise<void> => endProcess(shell, { pid: 77, signal: 'TERM', withinMs: 1 });
+  await t.resolves(end(answering(1, 'sh: 1: kill: No such process')));
+  await t.rejects(end(answering(1, 'sh: 1: kill: Operation not permitted')), /box-1: kill -0 77 failed/);
+  await t.rejects(end(answering(127, 'kill: not found')), /whether process 77 still runs/);
+  await t.rejects(end(answering(null, '')), /whether process 77 still runs/);
 });
