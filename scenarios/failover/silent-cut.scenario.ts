@@ -31,7 +31,7 @@ scenario('a span that goes dark in silence is found by BFD', { tag: ['@span', '@
   ],
 }));
 
-scenario('a cut that no protocol notices is a stalled job', { tag: ['@span', '@failover', '@silent'] }, plan({
+scenario('a span that is silent in one direction is left by both ends', { tag: ['@span', '@failover', '@silent'] }, plan({
   why: 'One direction of one fibre dies in silence. A session that hears nothing from its peer must go down at both ends.',
   derivation: 'BFD is bidirectional: losing one direction takes the session down on both sides (RFC 5880 section 6.8.4). Limits as for the silent cut.',
   catches: 'no-failover',
