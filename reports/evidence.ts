@@ -48,6 +48,14 @@ function stepItem(step: Step): Markup {
     <dl class="step"><dt>sent at</dt><dd>${step.at}</dd><dt>command</dt><dd>${bounded(step.tried)}</dd><dt>answer</dt><dd>${step.answer === '' ? html`<span class="quiet">empty</span>` : bounded(step.answer)}</dd></dl></details></li>`;
 }
 
+/** Not called failures: a code may be the answer that was asked for, such as that of `kill -0` for a process that has ended. */
+function refusals(steps: readonly Step[]): string {
+  const count = steps.filter(({ protocol, exitCode }) =>
+    protocol === 'http' ? (exitCode ?? 0) >= 400 : exitCode,
+  ).length;
+  return count === 0 ? '' : `, ${count} answered with an error code`;
+}
+
 /** Every command that was sent, by device, with its raw answer; bounded, and it says what it leaves out. */
 export function stepsTree(steps: readonly Step[]): Markup {
   if (steps.length === 0)
@@ -60,7 +68,7 @@ export function stepsTree(steps: readonly Step[]): Markup {
   const left = steps.length - shown.length;
   return html`<ul class="tree">${[...groupBy(shown, ({ device }) => device)].map(
     ([device, list]) =>
-      html`<li><details><summary><b>${device}</b> <span class="quiet">${list.length} ${list.length === 1 ? 'command' : 'commands'}${list.some(({ exitCode }) => exitCode) ? ', some failed' : ''}</span></summary><ol class="tree">${list.map(stepItem)}</ol></details></li>`,
+      html`<li><details><summary><b>${device}</b> <span class="quiet">${list.length} ${list.length === 1 ? 'command' : 'commands'}${refusals(list)}</span></summary><ol class="tree">${list.map(stepItem)}</ol></details></li>`,
   )}</ul>${left > 0 ? html`<p class="quiet">${left} more steps not shown; all ${steps.length} are in the run's <code>steps.ndjson</code>.</p>` : ''}`;
 }
 

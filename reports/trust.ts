@@ -73,10 +73,10 @@ function phaseTable({ phases }: Timeline): Markup {
     time: 'its time was over',
     deadline: '✗ stopped at its deadline',
   } as const;
-  return html`<table class="compact"><thead><tr><th scope="col">Phase</th><th scope="col" class="number">Rounds done</th><th scope="col" class="number">Asked</th><th scope="col">Ended because</th></tr></thead><tbody>${phases.map(
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Phases"><table class="compact"><thead><tr><th scope="col">Phase</th><th scope="col" class="number">Rounds done</th><th scope="col" class="number">Asked</th><th scope="col">Ended because</th></tr></thead><tbody>${phases.map(
     ({ name, rounds, ended }) =>
       html`<tr><td>${name}</td><td class="number">${rounds?.done ?? '—'}</td><td class="number">${rounds?.asked ?? '—'}</td><td>${words[ended]}</td></tr>`,
-  )}</tbody></table>`;
+  )}</tbody></table></div>`;
 }
 
 /** How much of the evidence is there, with what it was taken, and what a reader needs to take it again. */

@@ -95,12 +95,16 @@ function readArguments(argv: readonly string[]): Arguments {
 }
 
 /** Everything a person needs to reach each device by hand. */
-function describeLab(lab: EmulatedLab): string {
+function describeLab(lab: EmulatedLab, pace: number | undefined): string {
   const { user, keyFile, knownHostsFile, community, snmpAuth, snmpPrivacy } = lab.secrets;
   const lines = [
     `inventory  ${lab.inventory}`,
     `clock      ${lab.clockUrl}  (curl -d '{"forNs":1000000}' ${lab.clockUrl}/elapse)`,
     `traps to   127.0.0.1:${lab.trapsPort}/udp`,
+    pace === undefined
+      ? 'time       stands still until the clock is told to move on, so a cut shows only after that; --pace 1 lets it run by itself'
+      : `time       runs by itself, ${pace} virtual seconds a second`,
+    'end        Ctrl-C; the folder of the inventory, with its keys, is then removed',
     '',
   ];
   for (const { name, driver, sshPort, snmpPort } of lab.devices) {
@@ -138,7 +142,7 @@ async function main(argv: readonly string[]): Promise<void> {
     process.stdin.on('error', () => void end());
     process.stdin.resume();
     process.stdout.write(`${JSON.stringify({ inventory: lab.inventory, clock: lab.clockUrl })}\n`);
-  } else process.stdout.write(describeLab(lab));
+  } else process.stdout.write(describeLab(lab, options.pace));
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

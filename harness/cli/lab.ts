@@ -86,7 +86,11 @@ export const lab = {
     readonly yes: boolean;
     readonly replace: boolean;
   }): Promise<number> {
-    inventoryAt(inventory);
+    const { devices } = inventoryAt(inventory);
+    if (!Object.hasOwn(devices, device))
+      throw new UsageError(
+        `${inventory} has no device ${JSON.stringify(device)}. List them with: npx farspan devices --inventory ${inventory}`,
+      );
     const { outcome, fingerprint } = await trust(inventory, device, {
       replace,
       confirm: async ({ shown, replaces }) => {

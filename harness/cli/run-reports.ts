@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { RecordLine } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';
 import { measurementError } from '../run/measurement-error.ts';
-import { EvidenceError, readHost, readRecord, readSteps, readVerdict } from '../run/run-folder.ts';
+import { EvidenceError, RUN_FILES, readHost, readRecord, readSteps, readVerdict } from '../run/run-folder.ts';
 import type { HostFacts } from '../run/run-folder.ts';
 import { renderHtml, renderJson, renderJunit, renderTap } from '../../reports/index.ts';
 import type { FinishedRun } from '../../reports/index.ts';
@@ -27,6 +27,10 @@ export interface StoredRun {
 
 /** @throws EvidenceError when there is no readable record in the folder */
 export function readRun(folder: string): StoredRun {
+  if (!existsSync(path.join(folder, RUN_FILES.record)))
+    throw new EvidenceError(
+      `${folder} is no folder of a run: it holds no ${RUN_FILES.record}. farspan run prints the folder of each run and makes it in runs/.`,
+    );
   const record = readRecord(folder);
   return {
     folder,

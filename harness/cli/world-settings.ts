@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { readProfile } from '../run/profile.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What the command line says about the world of a run. */
@@ -17,7 +18,12 @@ export interface WorldSettings {
   readonly config?: string;
 }
 
-/** As environment for playwright.config.ts. @throws UsageError when the options contradict each other or a file is not there */
+/**
+ * As environment for playwright.config.ts.
+ *
+ * @throws UsageError when the options contradict each other or a file is not there
+ * @throws ProfileError with the line of each mistake in the profile
+ */
 export function settingsOf({ worlds, seed, train, defect, inventory, option, profile, runs, config }: WorldSettings): {
   readonly env: Readonly<Record<string, string>>;
   readonly runsDir: string;
@@ -29,6 +35,8 @@ export function settingsOf({ worlds, seed, train, defect, inventory, option, pro
     throw new UsageError('--defect plants a defect in a simulated fabric; a lab has its own.');
   for (const file of [inventory, profile, config])
     if (file !== undefined && !existsSync(file)) throw new UsageError(`${file} is not there.`);
+  // Before Playwright starts: a typo is told once, not once a scenario.
+  if (profile !== undefined) readProfile(readFileSync(profile, 'utf8'), profile);
   const options = {
     ...option,
     ...(defect !== undefined && { defect }),
