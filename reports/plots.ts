@@ -1,4 +1,4 @@
-import type { Dimension } from '../harness/model/units.ts';
+import { type Dimension, LADDERS } from '../harness/model/units.ts';
 import type { ProbeLine, RecordLine } from '../harness/model/record.ts';
 import type { RunVerdict } from '../harness/model/verdict.ts';
 import type { Topology } from '../harness/model/topology.ts';
@@ -47,30 +47,6 @@ interface Series {
 
 /** So many lines can be told apart; more become least, median and most. */
 const MOST_LINES = 8;
-
-const SCALES: Readonly<Record<Dimension, readonly (readonly [number, string])[]>> = {
-  duration: [
-    [1e9, 's'],
-    [1e6, 'ms'],
-    [1e3, 'us'],
-    [1, 'ns'],
-  ],
-  rate: [
-    [1e12, 'Tb/s'],
-    [1e9, 'Gb/s'],
-    [1e6, 'Mb/s'],
-    [1e3, 'kb/s'],
-    [1, 'b/s'],
-  ],
-  size: [
-    [2 ** 30, 'GiB'],
-    [2 ** 20, 'MiB'],
-    [2 ** 10, 'KiB'],
-    [1, 'B'],
-  ],
-  share: [[0.01, '%']],
-  count: [[1, 'packets']],
-};
 
 const round = (value: number): number => Number(value.toPrecision(5));
 
@@ -320,7 +296,7 @@ export function plotData(lines: readonly RecordLine[], verdict: RunVerdict): Plo
       drawn.reduce((peak, one) => Math.max(peak, peakOf(one)), 0),
       ...limits.map(({ value }) => value),
     );
-    const ladder = SCALES[dimension];
+    const ladder = LADDERS[dimension];
     const [scale, unit] = ladder.find(([size]) => most >= size) ?? (ladder.at(-1) as readonly [number, string]);
     const thinned =
       columns.x.length < aligned.x.length

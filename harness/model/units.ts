@@ -53,7 +53,8 @@ export function magnitude(quantity: Quantity | Rounds): number {
   return value * scale;
 }
 
-const LADDERS: Readonly<Record<Dimension, readonly (readonly [number, string])[]>> = {
+/** Units of a dimension with their size in its base unit, greatest first. */
+export const LADDERS: Readonly<Record<Dimension, readonly (readonly [number, string])[]>> = {
   duration: [
     [1e9, 's'],
     [1e6, 'ms'],
