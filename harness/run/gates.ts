@@ -1,7 +1,7 @@
 import { lacksRounds, type RunView } from '../checks/run-view.ts';
 import { faultRulesOf } from '../faults/fault-rules.ts';
 import { hasRounds, roofline } from '../loads/roofline.ts';
-import type { CountersLine, FaultLine, RecordLine, RunLine } from '../model/record.ts';
+import type { CountersLine, FaultLine, RecordLine, RoundLine, RunLine } from '../model/record.ts';
 import { magnitude, print } from '../model/units.ts';
 import type { CheckVerdict, GateVerdict } from '../model/verdict.ts';
 import { LEAST_COVERAGE } from './limits.ts';
@@ -78,8 +78,17 @@ function loadGate({ run, lines, view }: Evidence): GateVerdict {
   if (finished.length === 0) return gate('invalid', `no round of the load finished ${until}`);
   return gate(
     'pass',
-    `${finished.length} ${finished.length === 1 ? 'round' : 'rounds'} finished ${until}, none with wrong results`,
+    `${finished.length} ${finished.length === 1 ? 'round' : 'rounds'} finished ${until}, ${checkedWords(rounds)}`,
   );
+}
+
+/** What is known of the results: a tool that did not check has not found them right. */
+function checkedWords(rounds: readonly RoundLine[]): string {
+  const unchecked = rounds.filter(({ wrong }) => wrong === null).length;
+  if (unchecked === 0) return 'none with wrong results';
+  return unchecked === rounds.length
+    ? 'their results were not checked'
+    : `none with wrong results, ${unchecked} of ${rounds.length} not checked`;
 }
 
 const probesBefore = (view: RunView, untilNs: number) =>

@@ -87,6 +87,14 @@ void t.test('a limit that is not met fails with expected, measured and statistic
   t.match(one(jct.during('northCut').atMost('100 % of steady')), { outcome: 'pass', limit: 10 * MS });
 });
 
+void t.test('results that no tool checked are not said to be right', async t => {
+  const lines = handMadeRun({ ...BUSY, expect: GOOD });
+  const unchecked = lines.map(line => (line.kind === 'round' ? { ...line, wrong: null } : line));
+  const loadOf = (of: readonly RecordLine[]) => judge(of, { replay }).gates.find(({ gate }) => gate === 'load')?.reason;
+  t.match(loadOf(lines), /none with wrong results$/);
+  t.match(loadOf(unchecked), /their results were not checked$/);
+});
+
 void t.test('one probe flow that stays out fails, however well the others converged', async t => {
   const limit = convergence.during('northCut').atMost('20 ms');
   t.match(one(limit, { lost: [1000, 220, 0, 0] }), {
