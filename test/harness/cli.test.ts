@@ -190,6 +190,15 @@ t.test('a stored run is judged again by other limits, and its reports are writte
     checks: [{ source: 'this test' }],
   });
   unlinkSync(path.join(folder, 'report.html'));
+  const damaged = path.join(scratch, 'damaged');
+  mkdirSync(damaged);
+  const record = readFileSync(path.join(folder, 'record.ndjson'), 'utf8');
+  writeFileSync(path.join(damaged, 'record.ndjson'), record.replace('"links":[', '"links":[null,'));
+  writeFileSync(path.join(damaged, 'steps.ndjson'), '');
+  const illegible = await farspan(['judge', damaged]);
+  t.equal(illegible.code, 7, illegible.err);
+  t.match(illegible.err, /damaged: the record or the verdict is damaged/);
+  t.notOk(existsSync(path.join(damaged, 'verdict.json')), 'no verdict is left behind');
   const [again, wrong, nowhere] = await Promise.all([
     farspan(['report', folder]),
     farspan(['judge', folder, '--profile', profile('wrong', '900 Gbps')]),

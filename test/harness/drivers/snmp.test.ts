@@ -141,6 +141,23 @@ async function liar(t: Test, reply: (request: Buffer) => readonly Buffer[]): Pro
   return socket.address().port;
 }
 
+void t.test('an error status that no standard knows is one clear error', async t => {
+  const socket = dgram.createSocket('udp4');
+  t.teardown(() => socket.close());
+  socket.on('message', (request, { port, address }) => {
+    const answer = Buffer.from(request);
+    answer[answer.indexOf(0xa0)] = 0xa2;
+    // Error status 0 and error index 0, each an INTEGER of one byte.
+    answer[answer.indexOf(Buffer.from([2, 1, 0, 2, 1, 0])) + 2] = 99;
+    socket.send(answer, port, address);
+  });
+  await new Promise<void>(resolve => void socket.bind(0, '127.0.0.1', resolve));
+  const { port } = socket.address();
+  const session = connectSnmp({ device: 'd', host: '127.0.0.1', port, as: { community: 'lab' }, deadlineMs: 2000 });
+  t.teardown(() => session.close());
+  t.match((await failure(session.get(['1.3.6.1.2.1.1.3.0']))).answer, /error status that no standard knows/);
+});
+
 void t.test(
   'malformed datagrams, answers to other questions and endless walks end in an error, never in the process',
   async t => {

@@ -145,6 +145,8 @@ void t.test('all faults of a file are told at once, and a flood of them is cut',
 });
 
 void t.test('hostile inventories are refused in bounded time', async t => {
+  for (const port of ['Ethernet0;reboot', '$(id)', 'a\\nb', '`id`', '-x y'])
+    t.match(change('a-leaf-1 Ethernet0', `a-leaf-1 ${port}`.replace('\\n', '\n')), /lab\.yaml:\d+:\d+: /, port);
   t.match(
     complaint(
       `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n`,
