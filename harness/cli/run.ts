@@ -120,7 +120,7 @@ const bare = ({ title, file, durationMs }: ScenarioResult, verdict: RunVerdict):
 
 function bareVerdict(
   { outcome, errors, skipped, dirty, title, world }: ScenarioResult,
-  { seed, train, defect, option }: RunCommand,
+  { seed, train, defect, inventory, option, config, profile }: RunCommand,
 ): RunVerdict {
   return {
     outcome,
@@ -134,7 +134,9 @@ function bareVerdict(
       seed,
       title,
       trainPackets: world === 'lab' ? null : train,
-      options: { ...option, ...(defect !== undefined && { defect }) },
+      options: { ...option, ...(defect !== undefined && { defect }), ...(inventory !== undefined && { inventory }) },
+      ...(config !== undefined && { configFile: config }),
+      ...(profile !== undefined && { profileFile: profile }),
     }),
   };
 }
