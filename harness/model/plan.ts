@@ -25,8 +25,8 @@ export interface Plan<PhaseName extends string = string> {
   readonly why: string;
   /** How each limit was derived and from which source; shown beside the thresholds. */
   readonly derivation?: string;
-  /** The planted defect that this scenario is there to catch; a test turns it on and demands a fail. */
-  readonly catches?: string;
+  /** The planted defect that this scenario is there to catch, and the KPI that must fail then; a test turns it on and demands it. */
+  readonly catches?: { readonly defect: string; readonly by: string };
   readonly topology: Topology;
   readonly load: Load;
   readonly phases: Readonly<Record<PhaseName, Phase>>;

@@ -15,7 +15,7 @@ scenario('four flows make room for four more', { tag: ['@congestion', '@dcqcn'] 
   derivation: `BMWG draft calabria-bmwg-ai-fabric-training-bench, congestion control convergence: M flows, M more at T0, time until all
     2M are within 10 % of their fair share. The draft names no limit; ours is 80 ms, judged on means over 10 ms. NIC as in the HPCC
     artefact with the paper's increase timer and fast recovery (55 us, F = 5). Goodput 85 % of the receiver's line rate.`,
-  catches: 'dcqcn-deaf',
+  catches: { defect: 'dcqcn-deaf', by: 'ccConvergence' },
 
   topology: rack,
   load: flowDoubling({ flows: 4, join: '20 ms' }),

@@ -15,7 +15,7 @@ scenario('an incast of 8 to 1 fills the receiver and drops nothing', { tag: ['@c
   derivation: `Roofline is the receiver's line rate less 82 B of headers per 4096 B (98.04 %). BMWG draft
     calabria-bmwg-ai-fabric-training-bench names 90 % for whole jobs; a round that ends with its slowest sender alone gets 80 %, own limit.
     Zero drops: the same draft, 0 ppm.`,
-  catches: 'pfc-off',
+  catches: { defect: 'pfc-off', by: 'loss' },
 
   topology: rack,
   load: incast({ bytes: '4 MiB', senders: 8 }),

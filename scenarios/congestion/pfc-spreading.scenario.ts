@@ -8,7 +8,7 @@ scenario('an incast does not pause the fabric', { tag: ['@congestion', '@pfc'] }
   derivation: `ECN marks from 400 KB at 100 Gb/s (HPCC artefact, run.py) and PFC pauses from 512 KB per ingress port: congestion control
     has to hold the queue below once it has heard of it; what remains is the first round trip at line rate. 5 % of the phase: own limit,
     the BMWG draft asks for pause counts and durations and names no value. Without marks the ports are paused four fifths of the time.`,
-  catches: 'ecn-off',
+  catches: { defect: 'ecn-off', by: 'pfcPause' },
 
   topology: pod,
   load: incast({ bytes: '8 MiB', senders: 7 }),

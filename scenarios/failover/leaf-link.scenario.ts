@@ -12,7 +12,7 @@ scenario('a leaf that loses an uplink keeps its ranks in the ring', { tag: ['@li
   why: 'The commonest failure of all: one cable between a leaf and a spine. Its flows must move to the others.',
   derivation: `Each leaf has four uplinks and the ring needs one of them per direction, so the roofline stays. The leaf itself sees the port
     go down and only its own next-hop group changes: recovery within the profile, one go-back-N timeout included.`,
-  catches: 'no-failover',
+  catches: { defect: 'no-failover', by: 'jobRecovery' },
 
   topology: fabric,
   load: allReduce({ bytes: '64 MiB' }),

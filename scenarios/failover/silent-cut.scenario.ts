@@ -12,7 +12,7 @@ scenario('a span that goes dark in silence is found by BFD', { tag: ['@span', '@
   why: 'An amplifier that keeps its light on while frames vanish fools every port. Only a liveness protocol can tell.',
   derivation: `BFD 3 x 3.3 ms detects within 9.9 ms (RFC 5880 section 6.8.4); then BGP hops and FIB update as for a cut with loss of light.
     The span's ports stay up all the while: that is the fault's own effect probe.`,
-  catches: 'slow-failover',
+  catches: { defect: 'slow-failover', by: 'convergence' },
 
   topology: fabric,
   load: allReduce({ bytes: '64 MiB' }),
@@ -34,7 +34,7 @@ scenario('a span that goes dark in silence is found by BFD', { tag: ['@span', '@
 scenario('a span that is silent in one direction is left by both ends', { tag: ['@span', '@failover', '@silent'] }, plan({
   why: 'One direction of one fibre dies in silence. A session that hears nothing from its peer must go down at both ends.',
   derivation: 'BFD is bidirectional: losing one direction takes the session down on both sides (RFC 5880 section 6.8.4). Limits as for the silent cut.',
-  catches: 'no-failover',
+  catches: { defect: 'no-failover', by: 'convergence' },
 
   topology: fabric,
   load: allReduce({ bytes: '64 MiB' }),

@@ -13,7 +13,7 @@ scenario('an all-reduce survives the cut of one of two spans', { tag: ['@span', 
   derivation: `The ring crosses the sites once each way at the NIC rate, 100 Gb/s: either span alone carries it, so the roofline stays.
     Convergence: loss of light 10 ms + BGP hops + FIB update; the profile asks for 50 ms, SDH's protection time (ITU-T G.841).
     Recovery adds one go-back-N timeout (16.8 ms) and one round.`,
-  catches: 'slow-failover',
+  catches: { defect: 'slow-failover', by: 'convergence' },
 
   topology: fabric,
   load: allReduce({ bytes: '64 MiB' }),

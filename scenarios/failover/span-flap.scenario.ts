@@ -12,7 +12,7 @@ scenario('a flapping span slows the job and never stops it', { tag: ['@span', '@
   why: 'A dirty connector takes the light away again and again. The fabric must keep the job moving on the other span.',
   derivation: `Down 20 ms of every 120 ms: longer than loss-of-light detection (10 ms), so each flap is a real reroute. Each costs at most one
     convergence and one go-back-N timeout. Half of steady while it lasts, and all of it after: own limits.`,
-  catches: 'slow-recovery',
+  catches: { defect: 'slow-recovery', by: 'busbw' },
 
   topology: fabric,
   load: allReduce({ bytes: '64 MiB' }),

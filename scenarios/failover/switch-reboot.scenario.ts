@@ -12,7 +12,7 @@ scenario('a spine that reboots takes no job with it', { tag: ['@switch', '@failo
   why: 'Spines are rebooted for every upgrade. BGP must move the traffic away and back without a job noticing more than a pause.',
   derivation: `All neighbours lose light at once; convergence is that of a cut. The reboot is shortened to 100 ms of virtual time: what is judged
     is the way out and the way back, not the vendor's boot time.`,
-  catches: 'slow-failover',
+  catches: { defect: 'slow-failover', by: 'convergence' },
 
   topology: fabric,
   load: allReduce({ bytes: '64 MiB' }),

@@ -18,7 +18,7 @@ for (const { length, bytes, tags } of [
     derivation: `Roofline: T = 2(N-1)(a + S/(N B)) + 4 x one-way delay (pipelined flat ring with two crossings), B the NIC rate less headers,
       4.897 us/km (group index 1.4682). 90 %: BMWG draft, BusBW. 1331 km is New Jersey to Chicago, RTT 13.04 ms. No loss on a healthy fabric:
       a probe count is known to one packet in some hundred, hence 0.5 %.`,
-    catches: length === '10 km' ? 'leaky-span' : 'long-span',
+    catches: { defect: length === '10 km' ? 'leaky-span' : 'long-span', by: 'busbw' },
 
     topology: fabric,
     load: allReduce({ bytes }),

@@ -12,7 +12,7 @@ scenario('an all-to-all between two sites uses what the spans offer', { tag: ['@
   why: 'Mixture-of-experts training sends everything to everyone; half of it crosses the sites, in bursts that a window or a buffer can spoil.',
   derivation: `Roofline: nccl-tests' busbw with factor (n-1)/n, bounded by the NIC and by the spans, plus one round trip. Many flows
     share few links, so ECMP collisions are part of the product: 60 % of roofline, own limit.`,
-  catches: 'slow-uplink',
+  catches: { defect: 'slow-uplink', by: 'busbw' },
 
   topology: fabric,
   load: allToAll({ bytes: '32 MiB' }),

@@ -12,7 +12,7 @@ scenario('a hierarchical all-reduce crosses the sites once', { tag: ['@throughpu
   why: 'Reduce inside each site, exchange between them, gather again: the long haul is paid once, by all ranks at the same time.',
   derivation: `Roofline: T = 2[(n-1)a + S(n-1)/(nB)] + RTT + S/X for two sites of n ranks with site egress X (hierarchical all-reduce). 85 %:
     three barriers a round leave gaps that the formula does not have.`,
-  catches: 'long-span',
+  catches: { defect: 'long-span', by: 'busbw' },
 
   topology: fabric,
   load: allReduce({ bytes: '64 MiB', algorithm: 'hierarchical' }),

@@ -8,7 +8,7 @@ scenario('a permutation across the spines spreads over all of them', { tag: ['@t
   derivation: `Each leaf has four 200 Gb/s uplinks for four 100 Gb/s hosts: two flows fit on one uplink. The chance that three or more of four
     share one is 1 - 24/256 - 144/256 - 36/256 = 52/256 per leaf, which leaves 2/3 of the line rate; all four on one leave 1/2. 60 % of roofline, of which
     congestion control may lose a tenth; a polarised hash puts all four on one link and on one spine.`,
-  catches: 'ecmp-polarised',
+  catches: { defect: 'ecmp-polarised', by: 'busbw' },
 
   topology: pod,
   load: permutation({ bytes: '16 MiB', shift: 4 }),

@@ -9,7 +9,7 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 
 export interface Played {
   readonly title: string;
-  readonly catches: string | undefined;
+  readonly catches: { readonly defect: string; readonly by: string } | undefined;
   readonly verdict: RunVerdict;
   readonly lines: readonly RecordLine[];
 }

@@ -21,13 +21,16 @@ t.test('every scenario names the planted defect that it is there to catch, and d
   }
 });
 
-for (const defect of [...new Set(healthy.flatMap(({ catches }) => catches ?? []))].toSorted()) {
-  const titles = healthy.filter(({ catches }) => catches === defect).map(({ title }) => title);
-  t.test(`with ${defect}, what should catch it fails`, async t => {
+const defects = new Set(healthy.flatMap(({ catches }) => catches?.defect ?? []));
+for (const defect of [...defects].toSorted()) {
+  const titles = healthy.filter(({ catches }) => catches?.defect === defect).map(({ title }) => title);
+  t.test(`with ${defect}, what should catch it fails, and by the KPI that should`, async t => {
     const broken = await play({ world: 'sim', pattern: exactly(titles), defect });
     t.same(broken.map(({ title }) => title).toSorted(), titles.toSorted());
     for (const played of broken) {
       t.equal(played.verdict.outcome, 'fail', played.title, { why: words(played) });
+      const failing = played.verdict.checks.filter(check => check.outcome === 'fail').map(check => check.kpi);
+      t.ok(failing.includes(played.catches?.by ?? 'nothing'), `${played.title}: ${failing.join(', ')} failed`);
       t.same(played.verdict.cleanliness.dirty, [], `${played.title} leaves the testbed clean`);
     }
   });
