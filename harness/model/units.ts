@@ -11,6 +11,8 @@ export type Quantity = Duration | Rate | Size | Distance | Share | Count;
 /** What kind of number a KPI is. Its base unit: ns, bit/s, byte, a fraction of 1, packets. */
 export type Dimension = 'duration' | 'rate' | 'size' | 'share' | 'count';
 
+const DECIMAL = /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
 const SCALE: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,
@@ -46,7 +48,8 @@ const SCALE: Readonly<Record<string, number>> = {
 export function magnitude(quantity: Quantity | Rounds): number {
   const [count, unit, ...rest] = quantity.split(' ');
   const scale = unit === undefined || !Object.hasOwn(SCALE, unit) ? undefined : SCALE[unit];
-  const value = count === undefined || count === '' ? Number.NaN : Number(count);
+  // Decimal only: `Number` would read '0x10' and '' too.
+  const value = count !== undefined && DECIMAL.test(count) ? Number(count) : Number.NaN;
   if (scale === undefined || rest.length > 0 || !Number.isFinite(value)) {
     throw new RangeError(`"${quantity}" is not a quantity. Write a number, a space and a unit, such as "80 km".`);
   }

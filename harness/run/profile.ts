@@ -88,6 +88,8 @@ export function readProfile(text: string, file: string): Profile {
 }
 
 function isBound(text: string): boolean {
+  // No quantity that is judged can be below zero; a negative limit would pass, or fail, everything.
+  if (text.startsWith('-')) return false;
   if (SHARE_OF.test(text)) return Number.isFinite(Number(text.split(' ')[0]));
   try {
     return Number.isFinite(magnitude(text as Quantity));

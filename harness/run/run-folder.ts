@@ -128,8 +128,34 @@ export function readRecord(folder: string): ReadLines<RecordLine> {
   if (first.kind !== 'run') throw new EvidenceError(`${file} begins with a ${first.kind} line, not with its run line.`);
   if (first.format !== 1)
     throw new EvidenceError(`${file} has format ${String(first.format)}; this Farspan reads format 1.`);
+  for (const [i, { kind }] of read.lines.entries()) {
+    const at = `${file}:${i + 1}`;
+    if (!KINDS.has(kind))
+      throw new EvidenceError(`${at} is of no known kind; the record was damaged or is a newer one.`);
+    if (kind === 'run' && i > 0)
+      throw new EvidenceError(`${at} is a second run line: this file holds more than one run.`);
+    if (read.lines[i - 1]?.kind === 'end') throw new EvidenceError(`${at} comes after the end of the run.`);
+  }
   return read;
 }
+
+const KINDS: ReadonlySet<string> = new Set(
+  Object.keys({
+    run: 0,
+    testbed: 0,
+    phase: 0,
+    fault: 0,
+    effect: 0,
+    heal: 0,
+    round: 0,
+    probe: 0,
+    flow: 0,
+    counters: 0,
+    event: 0,
+    truth: 0,
+    end: 0,
+  } satisfies Record<RecordLine['kind'], 0>),
+);
 
 /** The raw commands of a run; empty when it had none. @throws EvidenceError when they can not be read */
 export const readSteps = (folder: string): ReadLines<Step> => readNdjson<Step>(path.join(folder, RUN_FILES.steps));

@@ -50,6 +50,7 @@ void t.test('a run that meets its limits passes, with everything a reader needs'
   );
   t.match(verdict.checks[0], {
     title: 'busbw during steady at least 90 % of roofline',
+    comparison: 'at least',
     reason: /^expected at least 77\.\d+ Gb\/s \(90 % of roofline 85\.\d+ Gb\/s\), median of 5 samples was 80 Gb\/s$/,
     statistic: 'median',
     samples: 5,
@@ -269,6 +270,14 @@ void t.test('the decision rule is data: simple, or guarded after ILAC-G8', async
     outcome: 'inconclusive',
     reason: /uncertainty is not known, so the guarded rule can not decide/,
   });
+  // Real devices: what had not happened after 50 ms is known to 10 ms between clocks, and some us.
+  const never = { world: 'lab', trainPackets: null, decision: 'guarded' as const, northCut: [10, 10, 10, 10, 10] };
+  t.match(one(jobRecovery.during('northCut').atMost('49 ms'), never), {
+    outcome: 'inconclusive',
+    reason: /took longer than 50 ms \(U = 10\.0\d+ ms\), which does not tell/,
+  });
+  t.match(one(jobRecovery.during('northCut').atMost('39 ms'), never), { outcome: 'fail', value: 50e6 });
+  t.match(one(jobRecovery.during('northCut').atMost('49 ms'), { ...never, decision: 'simple' }), { outcome: 'fail' });
   // 99 % of steady is itself known to 0.0396 Gb/s only: U = 0.0796 Gb/s, and 95.1 is 0.06 above 95.04.
   t.match(
     one(busbw.during('restored').atLeast('99 % of steady'), {
@@ -285,6 +294,13 @@ void t.test('the decision rule is data: simple, or guarded after ILAC-G8', async
     'pass',
     'a stored run can be judged by another rule',
   );
+});
+
+void t.test('a profile holds no limit below zero and no number that is not decimal', async t => {
+  for (const bound of ['-50 ms', '-1 % of roofline', '0x10 ms', '1e400 s', '']) {
+    const text = `name: p\nlimits:\n  x: { bound: '${bound}', kind: mandatory, source: s }\n`;
+    t.throws(() => readProfile(text, 'p.yaml'), { name: 'ProfileError', message: /p\.yaml:3/ }, bound);
+  }
 });
 
 void t.test('limits by name come from a profile, with kind and source', async t => {

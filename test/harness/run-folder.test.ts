@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   chmodSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -135,6 +136,23 @@ t.test('a record of another format, without its run line, or that is not there, 
   t.throws(() => readRecord(path.join(scratch, 'nowhere')), { name: 'EvidenceError', message: /read failed/ });
   t.equal(readVerdict(path.join(scratch, 'nowhere')), undefined);
 });
+
+t.test(
+  'a record with two runs, with lines after its end, or with lines of no known kind is an evidence error',
+  async t => {
+    const end = { kind: 'end', atNs: 9, reason: 'complete' };
+    for (const [name, lines, message] of [
+      ['twice', [head, end, head, end], /record\.ndjson:3 is a second run line/],
+      ['after', [head, end, phase('late')], /record\.ndjson:3 comes after the end/],
+      ['unknown', [head, { kind: -1 }, end], /record\.ndjson:2 is of no known kind/],
+    ] as const) {
+      const folder = path.join(scratch, name);
+      mkdirSync(folder);
+      writeFileSync(path.join(folder, 'record.ndjson'), lines.map(line => `${JSON.stringify(line)}\n`).join(''));
+      t.throws(() => readRecord(folder), { name: 'EvidenceError', message });
+    }
+  },
+);
 
 t.test('a folder that can not be made is an evidence error', async t => {
   const file = path.join(scratch, 'a-file');
