@@ -1,10 +1,10 @@
 import { print } from '../harness/model/units.ts';
+import type { Check } from '../harness/model/check.ts';
 import type { CheckVerdict } from '../harness/model/verdict.ts';
 
-export type Comparison = 'at least' | 'at most' | 'within';
-
-/** Which side of the limit is good. Read from the title, whose form the judge promises: `busbw during steady at least …`. */
-export function comparisonOf(check: Pick<CheckVerdict, 'title' | 'upperLimit'>): Comparison {
+/** Which side of the limit is good. Verdicts of older versions say it only in the title: `busbw during steady at least …`. */
+export function comparisonOf(check: Pick<CheckVerdict, 'comparison' | 'title' | 'upperLimit'>): Check['comparison'] {
+  if (check.comparison !== undefined) return check.comparison;
   if (check.upperLimit !== undefined) return 'within';
   return / at most /.test(check.title) ? 'at most' : 'at least';
 }

@@ -47,6 +47,7 @@ export const ccConvergenceKpi: Kpi = {
             expected: 1,
             missing: `the flows were not within 10 % of their fair share at the end of ${phase}`,
             exceeds: last.atNs - joinNs,
+            uncertainty: (after.at(-1) ?? last).windowNs,
           };
         return { samples: [at.atNs - joinNs], expected: 1, uncertainty: at.windowNs };
       },

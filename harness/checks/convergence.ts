@@ -29,22 +29,24 @@ export const convergenceKpi: Kpi = {
         const faultNs = Math.min(...seen.began.map(({ injectedNs }) => injectedNs));
         const lasting = usable.filter(probe => outageNs(probe, 'at most') >= STILL_OUT * (probe.endNs - faultNs));
         const samples = usable.filter(probe => !lasting.includes(probe)).map(probe => outageNs(probe, 'at least'));
+        const granularityNs = usable.map(
+          ({ undecided = 0, packetsPerSecond }) => ((1 + undecided) / packetsPerSecond) * 1e9,
+        );
+        const uncertaintyOf = (values: readonly number[]): number | undefined =>
+          values.length === 0 ? undefined : Math.max(...granularityNs) + CLOCK_TOLERANCE * Math.max(...values);
         if (lasting.length > 0) {
           const flows = lasting.map(({ span, direction }) => `${span} ${direction}`).join(', ');
+          // What was left undecided may have come through: only what is known to be lost counts.
+          const exceeds = Math.max(...lasting.map(probe => outageNs(probe, 'at least')));
           return {
             samples,
             expected: samples.length + lasting.length,
             missing: `nothing came through at the end of ${phase}: ${flows}`,
-            // What was left undecided may have come through: only what is known to be lost counts.
-            exceeds: Math.max(...lasting.map(probe => outageNs(probe, 'at least'))),
+            exceeds,
+            uncertainty: uncertaintyOf([...samples, exceeds]),
           };
         }
-        const granularityNs = usable.map(
-          ({ undecided = 0, packetsPerSecond }) => ((1 + undecided) / packetsPerSecond) * 1e9,
-        );
-        const uncertainty =
-          samples.length === 0 ? undefined : Math.max(...granularityNs) + CLOCK_TOLERANCE * Math.max(...samples);
-        return { samples, ...expectedFlows(view, seen, samples.length), uncertainty };
+        return { samples, ...expectedFlows(view, seen, samples.length), uncertainty: uncertaintyOf(samples) };
       },
     ),
 };

@@ -2,12 +2,14 @@ import type { Share } from '../model/units.ts';
 import { counterGrowth, missingWords } from './counter-growth.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement } from './measurement.ts';
+import { readUncertainty } from './uncertainty.ts';
 
 /**
  * Share of the packets leaving a port's lossless queue that were marked CE, one sample per port that sent any.
  *
  * Method: growth of marked / growth of sent (BMWG AI fabric training draft, "ECN marking ratio"). Statistic: the worst port, the most
- * marked one; so `atLeast` asks that some port marks at all. U: 0, counters count.
+ * marked one; so `atLeast` asks that some port marks at all. U: 0, counters count; not known in
+ * `sim` with packet trains, which mark bursts more often.
  */
 export const ecnMarksKpi: Kpi = {
   name: 'ecnMarks',
@@ -31,7 +33,7 @@ export const ecnMarksKpi: Kpi = {
           expected: Math.max(1, growth.expected - idle),
           ...allIdle,
           ...missingWords(growth, 'ECN marks'),
-          uncertainty: 0,
+          uncertainty: readUncertainty(view, 0),
         };
       },
     ),

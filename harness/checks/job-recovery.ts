@@ -40,7 +40,7 @@ export const jobRecoveryKpi: Kpi = {
             samples: [],
             expected: 1,
             missing: `no round of ${phase} was back at its share`,
-            ...(plausible(exceeds) && { exceeds }),
+            ...(plausible(exceeds) && { exceeds, uncertainty: instantUncertaintyNs(view, exceeds) }),
           };
         }
         const value = back.endNs - faultNs;

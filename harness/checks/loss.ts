@@ -2,12 +2,14 @@ import type { Count } from '../model/units.ts';
 import { counterGrowth, missingWords } from './counter-growth.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement } from './measurement.ts';
+import { readUncertainty } from './uncertainty.ts';
 
 /**
  * Packets dropped by the fabric over the phase: the total of all ports' drop counters, all priorities, probes included.
  * (Frames that vanish in a cut fibre are counted by nobody's port; `probeLoss` sees them.)
  *
- * Method: last minus first reading of each port in the phase, one sample per port. Statistic: total. U: 0, counters count.
+ * Method: last minus first reading of each port in the phase, one sample per port. Statistic: total. U: 0, counters
+ * count; not known in `sim` with packet trains.
  */
 export const lossKpi: Kpi = {
   name: 'loss',
@@ -18,7 +20,12 @@ export const lossKpi: Kpi = {
     measurement({ ...lossKpi, method: 'growth of the drop counter of every port' }, { view, phase }, seen => {
       const growth = counterGrowth(seen, ['drops']);
       const samples = growth.ports.map(({ grew }) => grew.drops ?? Number.NaN);
-      return { samples, expected: Math.max(1, growth.expected), ...missingWords(growth, 'drops'), uncertainty: 0 };
+      return {
+        samples,
+        expected: Math.max(1, growth.expected),
+        ...missingWords(growth, 'drops'),
+        uncertainty: readUncertainty(view, 0),
+      };
     }),
 };
 

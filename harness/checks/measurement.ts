@@ -2,7 +2,7 @@ import type { Measurement } from '../model/record.ts';
 import type { Kpi } from './kpi.ts';
 import type { PhaseView, RunView } from './run-view.ts';
 
-type Reading = Pick<Measurement, 'samples' | 'expected' | 'missing' | 'exceeds'> & {
+type Reading = Pick<Measurement, 'samples' | 'expected' | 'missing' | 'exceeds' | 'atMost'> & {
   readonly uncertainty?: number | undefined;
 };
 

@@ -2,6 +2,7 @@ import type { Share } from '../model/units.ts';
 import { counterGrowth, missingWords } from './counter-growth.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement } from './measurement.ts';
+import { readUncertainty } from './uncertainty.ts';
 
 /** SONiC counts pause time in us (SAI_PORT_STAT_PFC_3_RX_PAUSE_DURATION_US), as NICs do: two readings are off by one each at most. */
 const PAUSE_RESOLUTION_NS = 2e3;
@@ -9,7 +10,8 @@ const PAUSE_RESOLUTION_NS = 2e3;
 /**
  * Share of the phase in which a port's lossless priority was paused by its far end, one sample per port.
  *
- * Method: growth of the pause time / time between the two readings. Statistic: the worst port. U: 2 us of that time; 0 in `sim`.
+ * Method: growth of the pause time / time between the two readings. Statistic: the worst port. U: 2 us of that time; in `sim` 0, or not
+ * known with packet trains.
  */
 export const pfcPauseKpi: Kpi = {
   name: 'pfcPause',
@@ -29,7 +31,7 @@ export const pfcPauseKpi: Kpi = {
           samples,
           expected: Math.max(1, growth.expected),
           ...missingWords(growth, 'PFC pause time'),
-          uncertainty: view.reading === 'exact' ? 0 : PAUSE_RESOLUTION_NS / shortestNs,
+          uncertainty: readUncertainty(view, PAUSE_RESOLUTION_NS / shortestNs),
         };
       },
     ),

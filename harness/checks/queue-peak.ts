@@ -1,15 +1,42 @@
+import type { PortCounters } from '../model/record.ts';
 import type { Size } from '../model/units.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement, plausible } from './measurement.ts';
+import { readUncertainty } from './uncertainty.ts';
 
 /** A watermark counts whole buffer cells. Cells of current ASICs are 64 B to 256 B; half a kilobyte covers them all. Our choice. */
 const CELL_BYTES = 512;
+
+/** What one port's readings of a phase say of its peak. */
+interface Peak {
+  /** A reading failed, or there was none: it may have held the peak. */
+  readonly unread: boolean;
+  /** The highest peak that was read, B. */
+  readonly read: number;
+  /** The peak is not above this, B. */
+  readonly atMost: number;
+}
+
+function peakOf(readings: readonly PortCounters[]): Peak {
+  const values = readings.map(({ queuePeakBytes, queuePeakAtMostBytes }) => queuePeakBytes ?? queuePeakAtMostBytes);
+  const read = readings.flatMap(({ queuePeakBytes }) => (plausible(queuePeakBytes) ? [queuePeakBytes] : []));
+  return {
+    unread: values.length === 0 || !values.every(plausible),
+    read: Math.max(0, ...read),
+    atMost: Math.max(0, ...values.filter(plausible)),
+  };
+}
 
 /**
  * Peak of a port's lossless queue within the phase, B, one sample per port.
  *
  * Method: the highest watermark of all readings after the first of the phase; each reading holds the peak since the one before,
- * so the first belongs to what was before. Statistic: the worst port. U: one buffer cell (512 B); 0 in `sim`.
+ * so the first belongs to what was before. Statistic: the worst port. U: one buffer cell (512 B); in `sim` 0, or not
+ * known with packet trains.
+ *
+ * A watermark that nobody cleared and that did not rise in the phase bounds the peak and does not tell it: that port has no sample.
+ * When every port that lacks one has such a bound, the highest of them is the measurement's `atMost`: a limit that holds for every
+ * peak from 0 to it is met, one that holds for none is missed, any other is inconclusive. So an old peak never fails a later phase.
  */
 export const queuePeakKpi: Kpi = {
   name: 'queuePeak',
@@ -21,25 +48,35 @@ export const queuePeakKpi: Kpi = {
       { ...queuePeakKpi, method: 'highest watermark of the lossless queue, per port' },
       { view, phase },
       seen => {
-        const marks = new Map<string, (number | null)[]>();
+        const marks = new Map<string, PortCounters[]>();
         for (const { node, ports } of seen.counters) {
-          for (const [port, { queuePeakBytes }] of Object.entries(ports)) {
-            if (queuePeakBytes === undefined) continue;
+          for (const [port, counters] of Object.entries(ports)) {
+            if (counters.queuePeakBytes === undefined && counters.queuePeakAtMostBytes === undefined) continue;
             const key = `${node} ${port}`;
-            marks.set(key, [...(marks.get(key) ?? []), queuePeakBytes]);
+            const list = marks.get(key) ?? [];
+            if (list.length === 0) marks.set(key, list);
+            list.push(counters);
           }
         }
-        // A watermark that could not be read may have held the peak: its port is missing.
-        const complete = [...marks.values()]
-          .map(([, ...peaks]) => peaks)
-          .filter(peaks => peaks.length > 0 && peaks.every(plausible));
-        const samples = complete.map(peaks => Math.max(...(peaks as number[])));
+        const peaks = [...marks.values()].map(([, ...readings]) => peakOf(readings));
+        const unread = peaks.filter(peak => peak.unread).length;
+        const known = peaks.filter(peak => !peak.unread);
+        const bounded = known.filter(({ read, atMost }) => atMost > read);
+        const samples = known.filter(({ read, atMost }) => atMost <= read).map(({ read }) => read);
         const expected = Math.max(1, marks.size);
-        const missing =
-          samples.length < expected
-            ? { missing: `queue watermarks of ${marks.size - samples.length} of ${marks.size} ports` }
-            : {};
-        return { samples, expected, ...missing, uncertainty: view.reading === 'exact' ? 0 : CELL_BYTES };
+        const why = [
+          ...(unread > 0 || marks.size === 0 ? [`queue watermarks of ${unread} of ${marks.size} ports`] : []),
+          ...(bounded.length > 0
+            ? [`the watermarks of ${bounded.length} of ${marks.size} ports did not rise, so they may be of before`]
+            : []),
+        ];
+        return {
+          samples,
+          expected,
+          ...(why.length > 0 && { missing: why.join('; ') }),
+          ...(bounded.length > 0 && unread === 0 && { atMost: Math.max(...bounded.map(({ atMost }) => atMost)) }),
+          uncertainty: readUncertainty(view, CELL_BYTES),
+        };
       },
     ),
 };

@@ -16,15 +16,17 @@ export const CLOCK_TOLERANCE = 1e-4;
 const BETWEEN_CLOCKS_NS = 10e6;
 
 /**
- * U of a rate that a tool prints, bit/s. Exact in `sim` when each packet is simulated by itself; not known with packet trains,
- * whose error depends on the fabric.
+ * U of what is read with a resolution: that resolution on a device. Nothing in `sim` when each packet is simulated by itself; not
+ * known (undefined) with packet trains, whose error depends on the fabric (`model/train-error.ts`).
  */
-export const rateUncertaintyBps = (view: RunView): number | undefined =>
-  view.reading === 'exact' ? exactOrUnknown(view) : PRINTED_RATE_BPS;
+export const readUncertainty = (view: RunView, resolution: number): number | undefined =>
+  view.reading === 'exact' ? exactOrUnknown(view) : resolution;
+
+/** U of a rate that a tool prints, bit/s. */
+export const rateUncertaintyBps = (view: RunView): number | undefined => readUncertainty(view, PRINTED_RATE_BPS);
 
 /** U of a duration that a tool prints, ns. */
-export const timeUncertaintyNs = (view: RunView): number | undefined =>
-  view.reading === 'exact' ? exactOrUnknown(view) : PRINTED_TIME_NS;
+export const timeUncertaintyNs = (view: RunView): number | undefined => readUncertainty(view, PRINTED_TIME_NS);
 
 /** U of a difference between an instant of one device and one of another, ns. */
 export function instantUncertaintyNs(view: RunView, valueNs: number): number | undefined {

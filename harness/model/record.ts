@@ -158,8 +158,13 @@ export interface PortCounters {
   readonly pfcTx?: number | null;
   /** Time the lossless priority was paused by the far end, ns. */
   readonly pausedNs?: number | null;
-  /** Peak of the lossless queue since the last reading, B. */
+  /** Peak of the lossless queue since the last reading, B. Null as well when that reading or this one failed. */
   readonly queuePeakBytes?: number | null;
+  /**
+   * In place of `queuePeakBytes`: the peak since the last reading is not known, but was not above this, B. So reads a watermark that
+   * nobody clears and that did not rise: its value is of before.
+   */
+  readonly queuePeakAtMostBytes?: number;
   readonly cnpSent?: number | null;
   readonly cnpHandled?: number | null;
   readonly outOfSequence?: number | null;
@@ -225,4 +230,6 @@ export interface Measurement {
    * Product evidence, unlike a reading that is missing: a limit below it is failed.
    */
   readonly exceeds?: number;
+  /** Every sample that is missing is known to be from 0 to this. They can meet or miss a limit only where all of that range does. */
+  readonly atMost?: number;
 }

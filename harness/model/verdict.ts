@@ -1,4 +1,4 @@
-import type { LimitKind, Statistic } from './check.ts';
+import type { Check, LimitKind, Statistic } from './check.ts';
 import type { CallSite } from './call-site.ts';
 import type { Dimension } from './units.ts';
 
@@ -16,6 +16,8 @@ export interface CheckVerdict {
   readonly band?: 'pass' | 'conditional pass' | 'conditional fail' | 'fail';
   /** The expectation in words: `busbw during steady at least 90 % of roofline`. */
   readonly title: string;
+  /** Which side of the limit is good; absent in verdicts of older versions. */
+  readonly comparison?: Check['comparison'];
   readonly kpi: string;
   readonly phase: string;
   readonly dimension: Dimension;

@@ -14,7 +14,7 @@ import { padded } from './padded.ts';
  * Judges one expectation. Pure. Not knowing is not passing:
  * - no samples, or under 95 % of them: inconclusive;
  * - fewer than there should be, and the missing ones could turn a pass: inconclusive;
- * - an event that had not happened when the phase ended, and a limit below what was waited: fail;
+ * - an event that had not happened when the phase ended, and a limit below what was waited (under the guarded rule by more than U): fail;
  * - a conditional limit (one that holds where the lab can measure it) whose KPI has no samples at all: not run.
  */
 export function judgeCheck(
@@ -37,6 +37,7 @@ export function judgeCheck(
     outcome,
     ...(band && { band }),
     title: titleOf(check),
+    comparison: check.comparison,
     kpi: kpi.name,
     phase: check.phase,
     dimension: kpi.dimension,
@@ -47,7 +48,7 @@ export function judgeCheck(
     statistic,
     samples: seen.samples.length,
     ...(seen.expected !== undefined && { expectedSamples: seen.expected }),
-    ...(seen.uncertainty !== undefined && value !== undefined && { uncertainty: seen.uncertainty }),
+    ...(seen.uncertainty !== undefined && shown !== undefined && { uncertainty: seen.uncertainty }),
     method: seen.method,
     reason: because,
     where: check.where,
@@ -77,6 +78,8 @@ function conclude(facts: Facts): Conclusion {
   const expected = `expected ${rangeWords(limits)}`;
   const late = tookLonger(facts, expected);
   if (late) return late;
+  const between = withinBounds(facts, expected);
+  if (between) return between;
   if (value === undefined) return withoutSamples(facts, expected);
   const coverage = seen.samples.length / (seen.expected ?? seen.samples.length);
   if (coverage < LEAST_COVERAGE) {
@@ -103,7 +106,7 @@ function conclude(facts: Facts): Conclusion {
 function tookLonger({ kpi, statistic, limits: { most }, seen, rule }: Facts, expected: string): Conclusion | undefined {
   if (seen.exceeds === undefined || !most) return undefined;
   const least = statisticOf(padded(seen, seen.exceeds), statistic, kpi.better) ?? seen.exceeds;
-  const uncertainty = (seen.uncertainty ?? 0) + (most.uncertainty ?? 0);
+  const uncertainty = sumOf([seen.uncertainty, most.uncertainty]);
   if (decide(margin({ value: least, most: most.value }), { rule, uncertainty }).outcome !== 'fail') return undefined;
   const why = seen.missing ?? 'no samples';
   return {
@@ -113,13 +116,35 @@ function tookLonger({ kpi, statistic, limits: { most }, seen, rule }: Facts, exp
   };
 }
 
-function withoutSamples({ kpi, limits: { kind, least }, seen }: Facts, expected: string): Conclusion {
+/** Where missing samples are bounded, the value lies in a range: it passes or fails where all of the range does. */
+function withinBounds(
+  { kpi, statistic, limits: { least, most }, seen, rule }: Facts,
+  expected: string,
+): Conclusion | undefined {
+  if (seen.atMost === undefined) return undefined;
+  const low = statisticOf(padded(seen, 0), statistic, kpi.better);
+  const high = statisticOf(padded(seen, seen.atMost), statistic, kpi.better);
+  if (low === undefined || high === undefined) return undefined;
+  const uncertainty = sumOf([seen.uncertainty, least?.uncertainty ?? 0, most?.uncertainty ?? 0]);
+  const by = (...margins: readonly number[]) => decide(Math.min(...margins), { rule, uncertainty });
+  const words = `${expected}, ${statistic} was from ${print(low, kpi.dimension)} to ${print(high, kpi.dimension)}`;
+  const because = `${words}: ${seen.missing ?? 'samples are missing'}`;
+  const best = by(margin({ value: high, least: least?.value }), margin({ value: low, most: most?.value }));
+  if (best.outcome === 'fail') return { ...best, because, shown: low };
+  const worst = by(margin({ value: low, least: least?.hardest }), margin({ value: high, most: most?.hardest }));
+  return worst.outcome === 'pass'
+    ? { ...worst, because, shown: high }
+    : { outcome: 'inconclusive', because: `${because}, which does not tell` };
+}
+
+function withoutSamples({ kpi, limits: { kind, least }, seen, rule }: Facts, expected: string): Conclusion {
   const why = seen.missing ?? 'no samples';
   // Taking longer than a lower bound meets it; nobody writes that, and it must not pass unseen.
   if (seen.exceeds !== undefined) {
+    const plusMinus = rule === 'simple' ? '' : ` (${uncertaintyWords(seen, kpi.dimension)})`;
     return {
       outcome: 'inconclusive',
-      because: `${expected}, took longer than ${print(seen.exceeds, kpi.dimension)}, which does not tell${least ? ' how long' : ''}: ${why}`,
+      because: `${expected}, took longer than ${print(seen.exceeds, kpi.dimension)}${plusMinus}, which does not tell${least ? ' how long' : ''}: ${why}`,
     };
   }
   return { outcome: kind === 'conditional' ? 'not run' : 'inconclusive', because: `${expected}, but ${why}` };
@@ -149,6 +174,9 @@ function measured({ kpi, statistic, seen, value }: Facts): string {
   const of = `${statistic} of ${seen.samples.length} ${seen.samples.length === 1 ? 'sample' : 'samples'}`;
   return `${of} was ${value === undefined ? 'not known' : print(value, kpi.dimension)}${plusMinus}`;
 }
+
+const uncertaintyWords = ({ uncertainty }: Measurement, dimension: Dimension): string =>
+  uncertainty === undefined ? 'U not known' : `U = ${print(uncertainty, dimension)}`;
 
 function caveat(
   band: Conclusion['band'],
@@ -182,6 +210,7 @@ export function titleOf({ kpi, statistic, phase, comparison, bound, upper }: Che
 const unknownKpi = (check: Check): CheckVerdict => ({
   outcome: 'error',
   title: titleOf(check),
+  comparison: check.comparison,
   kpi: check.kpi,
   phase: check.phase,
   dimension: 'count',

@@ -474,7 +474,7 @@ void t.test('convergence is packets lost over packets per second', async t => {
   );
   t.match(
     measured(convergenceKpi, 'northCut', { lost: [1000, 220, 0, 0] }),
-    { samples: [11 * MS, 0, 0], expected: 4, exceeds: 50 * MS },
+    { samples: [11 * MS, 0, 0], expected: 4, exceeds: 50 * MS, uncertainty: 50_000 + 1e-4 * 50 * MS },
     'a flow that is still out at the end has not converged in 50 ms, it takes longer',
   );
   const late = handMadeRun({ expect: [], ...lost }).map(line =>
@@ -521,6 +521,11 @@ void t.test('jobRecovery ends with the first round that is back at its share', a
     'the first round back counts',
   );
   t.match(measured(jobRecoveryKpi, 'northCut', { northCut: [10, 10, 10, 10, 10] }), { samples: [], exceeds: 50 * MS });
+  t.match(
+    measured(jobRecoveryKpi, 'northCut', { northCut: [10, 10, 10, 10, 10], world: 'lab', trainPackets: null }),
+    { samples: [], exceeds: 50 * MS, uncertainty: 1000 + 1e-4 * 50 * MS + 10 * MS },
+    'what had not happened has its U too',
+  );
   t.match(measured(jobRecoveryKpi, 'restored'), { samples: [], missing: 'no fault began in restored' });
   // A permutation over the spans loses half of its capacity: half the rate is all of its share.
   const across = permutation({ bytes: '64 MiB', shift: 2 });
@@ -594,6 +599,18 @@ void t.test('counters are compared between the first and the last reading of the
     samples: [],
     missing: 'queue watermarks of 1 of 1 ports',
   });
+});
+
+void t.test('counters of packet trains have an error that is not known', async t => {
+  const grew: PortCounters = { drops: 1, pausedNs: 1 * MS, ecnMarked: 5, queuePackets: 100, queuePeakBytes: 4096 };
+  const none: PortCounters = { drops: 0, pausedNs: 0, ecnMarked: 0, queuePackets: 0, queuePeakBytes: 0 };
+  const counters = [none, grew] as const;
+  for (const kpi of [lossKpi, pfcPauseKpi, ecnMarksKpi, queuePeakKpi]) {
+    const [single, trains] = [1, 8].map(trainPackets => measured(kpi, 'northCut', { counters, trainPackets }));
+    t.equal(single?.uncertainty, 0, `${kpi.name}, packet by packet`);
+    t.equal(trains?.samples.length, 1, kpi.name);
+    t.equal(trains?.uncertainty, undefined, `${kpi.name}, in trains`);
+  }
 });
 
 void t.test("Jain's index is 1 for equal shares, 1/n for one that takes all, and never outside", async t => {
