@@ -136,6 +136,9 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     );
   };
 
+  /** Columns that each sum of a port was first made of: one that comes or goes later would move the sum by all it ever counted. */
+  const summed = new Map<string, readonly (keyof typeof OID)[]>();
+
   const sample: Required<Switch>['sample'] = async ports => {
     const rows = await columns(ports, [
       'operStatus',
@@ -153,11 +156,16 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     return new Map(
       [...rows].map(([port, of]) => {
         const counts = (...names: readonly (keyof typeof OID)[]): bigint | null => {
-          const [first, ...rest] = names.map(column => snmpCounter(of(column)));
-          // The unicast (or input) count must be there; the others are added where the device has them.
-          return first === null || first === undefined
-            ? null
-            : rest.reduce<bigint>((sum, count) => sum + (count ?? 0n), first);
+          const [first = 'hcInUnicast'] = names;
+          if (snmpCounter(of(first)) === null) return null;
+          // The unicast (or input) count must be there; of the others those that the device had at its first reading.
+          const key = `${port} ${first}`;
+          const parts = summed.get(key) ?? names.filter(column => snmpCounter(of(column)) !== null);
+          summed.set(key, parts);
+          return parts.reduce<bigint | null>((sum, column) => {
+            const count = snmpCounter(of(column));
+            return sum === null || count === null ? null : sum + count;
+          }, 0n);
         };
         const state = of('operStatus');
         const counters: RawPortCounters = {
@@ -307,6 +315,7 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
       // ifIndex and object ids may be numbered anew.
       indexes = undefined;
       objects = undefined;
+      summed.clear();
     },
     close: async () => {
       snmp?.close();
