@@ -42,6 +42,7 @@ function write(
   const resets = new Set<string>();
   for (const [port, raw] of ports) {
     if (raw === undefined) {
+      if (how === 'all') history.missed({ node, port });
       counters[port] = unread(history.known({ node, port }), how);
       continue;
     }

@@ -14,7 +14,7 @@ import type { Kpi } from '../../harness/checks/kpi.ts';
 import { lossKpi } from '../../harness/checks/loss.ts';
 import { pfcPause, pfcPauseKpi } from '../../harness/checks/pfc-pause.ts';
 import { probeLossKpi } from '../../harness/checks/probe-loss.ts';
-import { queuePeakKpi } from '../../harness/checks/queue-peak.ts';
+import { queuePeak, queuePeakKpi } from '../../harness/checks/queue-peak.ts';
 import { spec } from '../../harness/checks/spec.ts';
 import { statisticOf } from '../../harness/checks/statistic.ts';
 import { faultRulesOf } from '../../harness/faults/fault-rules.ts';
@@ -42,6 +42,7 @@ import type {
 import { linkBetween, switchNamed } from '../../harness/model/topology.ts';
 import { cost } from '../../harness/run/cost.ts';
 import { phaseDeadlineNs } from '../../harness/run/deadline.ts';
+import { judgeCheck } from '../../harness/run/judge-check.ts';
 import { runView } from '../../harness/run/run-view.ts';
 import { fabric, handMadeRun, type HandMadeRun } from './hand-made-run.ts';
 
@@ -599,6 +600,22 @@ void t.test('counters are compared between the first and the last reading of the
     samples: [],
     missing: 'queue watermarks of 1 of 1 ports',
   });
+
+  // A watermark that nobody clears and that did not rise: the peak of the phase was from 0 to it.
+  const old = during({ queuePeakBytes: 9000 }, { queuePeakAtMostBytes: 9000 });
+  const judged = (check: Check, counters = old) =>
+    judgeCheck(check, {
+      view: view(handMadeRun({ expect: [], world: 'emulated', ...counters })),
+      rule: 'guarded',
+      profile: null,
+    });
+  t.match(judged(queuePeak.during('northCut').atMost('10 KB')), { outcome: 'pass', value: 9000, samples: 0 });
+  t.match(judged(queuePeak.during('northCut').atMost('4 KB')), { outcome: 'inconclusive', samples: 0 });
+  t.match(judged(queuePeak.during('northCut').atMost('9.2 KB')), { outcome: 'inconclusive' }, 'closer than one cell');
+  t.match(judged(queuePeak.during('northCut').atLeast('4 KB')), { outcome: 'inconclusive' });
+  t.match(judged(queuePeak.during('northCut').atLeast('10 KB')), { outcome: 'fail' }, 'it can not have been so high');
+  const rose = during({ queuePeakAtMostBytes: 300 }, { queuePeakBytes: 9000 });
+  t.match(judged(queuePeak.during('northCut').atMost('4 KB'), rose), { outcome: 'fail', value: 9000, samples: 1 });
 });
 
 void t.test('counters of packet trains have an error that is not known', async t => {
