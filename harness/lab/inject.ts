@@ -13,6 +13,14 @@ const UNDO_TRIES = 3;
 /** Longest wait for a switch to come back, ns of testbed time: ten times what was declared and this. */
 const REBOOT_GRACE_NS = { virtual: 1e9, wall: 600e9 };
 
+/**
+ * Longest wait for a port that was put up to carry traffic, ns of testbed time. Auto-negotiation, link training and FEC of 100G and
+ * faster take seconds on a real port. Our choice.
+ */
+const LINK_UP_WITHIN_NS = { virtual: 1e9, wall: 60e9 };
+/** First pause between two looks at it, ns; each next one is half as long again. */
+const LINK_UP_STEP_NS = { virtual: 1e6, wall: 200e6 };
+
 /** A boot instant that moved by more than this is another boot: `/proc/uptime` has a resolution of 10 ms. */
 const ANOTHER_BOOT_NS = 20e6;
 
@@ -200,20 +208,56 @@ async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 's
 
 async function downLink(options: InjectOptions, fault: Extract<Fault, { kind: 'link-down' }>): Promise<InEffect> {
   const { lab, baseline } = options;
-  const { device, port, ref } = steeredEnd(fault.link.ends, lab.solution);
+  const { ends } = fault.link;
+  const { device, port, ref } = steeredEnd(ends, lab.solution);
   const owner = switchOf(lab, ref.node);
   const was = baseline.adminUp(ref);
+  const before = await Promise.all(switchEnds(lab, ends).map(async end => ({ end, ...(await statusOf(lab, end)) })));
+  /** Switch ends that carried traffic before: the link is as it was found when they all do again. */
+  const carried = before.filter(({ operUp }) => operUp).map(({ end }) => end);
   await owner.setPort(port, 'down');
   const word = (up: boolean | undefined): string =>
     `${device} port ${port} administratively ${up === undefined ? 'unknown' : up ? 'up' : 'down'}`;
+  /** Up to when the link may take; one deadline for all tries of the heal. */
+  let deadlineNs: number | undefined;
   return {
-    witness: () => portsAt(lab, fault.link.ends, ({ operUp }) => !operUp),
+    witness: () => portsAt(lab, ends, ({ operUp }) => !operUp),
     undo: () => owner.setPort(port, was ? 'up' : 'down'),
     readBack: async () => {
       const is = (await owner.ports()).get(port)?.adminUp;
-      return { expected: word(was), observed: word(is), verified: is === was };
+      const expected = [word(was), ...(carried.length > 0 ? ['link up at its ends'] : [])].join(', ');
+      if (is !== was || !was) return { expected, observed: word(is), verified: is === was };
+      deadlineNs ??= (await nowOf(lab)) + LINK_UP_WITHIN_NS[lab.clock.kind];
+      const late = await awaitUp(lab, { ends: carried, deadlineNs });
+      return late.length === 0
+        ? { expected, observed: expected, verified: true }
+        : { expected, observed: [word(is), ...late].join(', '), verified: false };
     },
   };
+}
+
+const switchEnds = (lab: OpenLab, ends: readonly PortRef[]): readonly PortRef[] =>
+  ends.filter(({ node }) => lab.switches.has(node));
+
+async function statusOf(lab: OpenLab, end: PortRef): Promise<{ readonly operUp: boolean | undefined }> {
+  return { operUp: (await switchOf(lab, end.node).ports()).get(lab.solution.port(end).port)?.operUp };
+}
+
+/** Waits until all ends are operationally up, looking in growing steps. @returns what was seen of those that were not by the deadline */
+async function awaitUp(
+  lab: OpenLab,
+  { ends, deadlineNs }: { readonly ends: readonly PortRef[]; readonly deadlineNs: number },
+): Promise<readonly string[]> {
+  let stepNs = LINK_UP_STEP_NS[lab.clock.kind];
+  for (;;) {
+    const seen = await portsAt(lab, ends, ({ operUp }) => operUp);
+    const late = seen.filter(({ real }) => real !== true);
+    if (late.length === 0) return [];
+    const left = deadlineNs - (await nowOf(lab));
+    if (left <= 0) return late.map(({ witness, seen: words }) => `${witness} ${words}`);
+    await lab.clock.elapse({ forNs: Math.max(1, Math.min(stepNs, left)) });
+    stepNs *= 1.5;
+  }
 }
 
 async function rebootSwitch(
