@@ -1,4 +1,5 @@
 import { TestbedUnavailable } from '../binding/binding.ts';
+import { label } from '../drivers/device-text.ts';
 import { receiveTraps, type Trap } from '../drivers/snmp.ts';
 import { resolveCredential } from './credentials.ts';
 import { nowOf, type OpenLab } from './open-lab.ts';
@@ -10,6 +11,12 @@ const IF_INDEX = '1.3.6.1.2.1.2.2.1.1.';
 const IF_DESCR = '1.3.6.1.2.1.2.2.1.2.';
 const IF_NAME = '1.3.6.1.2.1.31.1.1.1.1.';
 const SYS_NAME = '1.3.6.1.2.1.1.5.';
+
+/** Traps of one node that are written within one second of wall time. Our choice: a leaf's ports may all change at once. */
+const MOST_PER_SECOND = 20;
+const WINDOW_MS = 1000;
+/** Lines that wait for the testbed's time; each is one request to a clock service. */
+const MOST_PENDING = 200;
 
 const valueUnder = (trap: Trap, prefix: string): string | undefined => {
   for (const [oid, value] of trap.values)
@@ -36,11 +43,15 @@ function wordsOf(trap: Trap): string {
 
 /**
  * Writes one `event` line per trap that arrives, with the testbed's time at which it was received: it may be later than the event by
- * the slice of time that was passing. Nothing listens where the inventory names no `traps`.
+ * the slice of time that was passing. A flood is cut: of each node at most `MOST_PER_SECOND` a second, then one line says how many more
+ * came; senders that no device of the inventory explains share one such allowance. Nothing listens where the inventory names no `traps`.
  */
 export async function listenForTraps(
   lab: OpenLab,
-  { env }: { readonly env: Readonly<Record<string, string | undefined>> },
+  {
+    env,
+    wallMs = () => performance.now(),
+  }: { readonly env: Readonly<Record<string, string | undefined>>; readonly wallMs?: () => number },
 ): Promise<{ close(): Promise<void> }> {
   const { traps } = lab.inventory;
   if (!traps) return { close: () => Promise.resolve() };
@@ -52,7 +63,7 @@ export async function listenForTraps(
   }
   let closed = false;
   const pending = new Set<Promise<void>>();
-  const note = (node: string, what: string): void => {
+  const write = (node: string, what: string): void => {
     const writing = nowOf(lab)
       .then(atNs => {
         if (!closed) lab.record({ kind: 'event', atNs, node, what });
@@ -61,6 +72,27 @@ export async function listenForTraps(
       .catch(() => undefined)
       .finally(() => pending.delete(writing));
     pending.add(writing);
+  };
+  const windows = new Map<string, { beganMs: number; written: number; more: number }>();
+  const tellMore = (source: string, more: number): void => {
+    if (more > 0) write(source, `${more} more traps, not written: they came faster than ${MOST_PER_SECOND} a second`);
+  };
+  const note = (node: string, what: string): void => {
+    // Names that a sender makes up must not each bring an allowance of their own.
+    const source = lab.solution.devices.has(node) ? node : 'traps';
+    const atMs = wallMs();
+    const window = windows.get(source) ?? { beganMs: atMs, written: 0, more: 0 };
+    windows.set(source, window);
+    const full = pending.size >= MOST_PENDING;
+    if (atMs - window.beganMs >= WINDOW_MS && !full) {
+      tellMore(source, window.more);
+      Object.assign(window, { beganMs: atMs, written: 0, more: 0 });
+    }
+    if (full || window.written >= MOST_PER_SECOND) window.more++;
+    else {
+      window.written++;
+      write(label(node), label(what));
+    }
   };
   const receiver = await receiveTraps({
     port: traps.port,
@@ -79,6 +111,7 @@ export async function listenForTraps(
   return {
     async close() {
       await receiver.close();
+      for (const [source, { more }] of windows) tellMore(source, more);
       await Promise.all(pending);
       closed = true;
     },
