@@ -90,7 +90,8 @@ class LabTestbed implements Testbed {
     const { spans } = this.#lab.topology;
     const delayNs = ({ span, direction }: ProbeRoute): number =>
       Object.hasOwn(spans, span) ? this.#baseline.shaper(span, direction).delayNs : 0;
-    const probes = await runProbes(this.#lab, { ...options, delayNs, routes: await this.#findRoutes() });
+    const unsure = (words: string): void => void this.#unsure.push(words);
+    const probes = await runProbes(this.#lab, { ...options, delayNs, unsure, routes: await this.#findRoutes() });
     this.#probes.push(probes);
     return probes;
   }
@@ -188,7 +189,7 @@ class LabTestbed implements Testbed {
   }
 
   async #giveBack(): Promise<{ readonly dirty: readonly string[] }> {
-    const dirty: string[] = [...this.#unsure];
+    const dirty: string[] = [];
     const failed = (what: string) => (error: unknown) => {
       dirty.push(`${what}: ${(error as Error).message.split('\n')[0]}`);
     };
@@ -199,6 +200,7 @@ class LabTestbed implements Testbed {
     }
     await Promise.all(this.#probes.map(probes => probes.stop().catch(failed('a probe may still run'))));
     await Promise.all(this.#loads.map(load => load.stop().catch(failed(`the load on ${load.host} may still run`))));
+    dirty.push(...this.#unsure);
     dirty.push(...(await leftovers(this.#lab, this.#baseline)));
     await this.#writeTruth();
     await this.#close();

@@ -2,9 +2,10 @@ import type { Host, ProbeJob, ProbeReceiver } from '../binding/host.ts';
 import type { RunningProbes } from '../binding/testbed.ts';
 import type { ProbeLine } from '../model/record.ts';
 import type { Span, Topology } from '../model/topology.ts';
+import { maybeApplied } from '../drivers/ssh.ts';
 import type { Way } from './describe-fault.ts';
 import { waysOf } from './describe-fault.ts';
-import { addressOf, hostOf, nowOf, type OpenLab } from './open-lab.ts';
+import { addressOf, deviceOf, hostOf, nowOf, type OpenLab } from './open-lab.ts';
 
 /** First of the dynamic ports, RFC 6335 section 6. */
 const FIRST_SOURCE_PORT = 49152;
@@ -128,23 +129,61 @@ interface Flow {
   readonly beginNs: number;
 }
 
-async function startFlow(lab: OpenLab, route: ProbeRoute, packetsPerSecond: number): Promise<Flow> {
+interface FlowOptions {
+  readonly packetsPerSecond: number;
+  /** Told what may still run on a host though nobody holds it. */
+  readonly unsure: (words: string) => void;
+}
+
+async function startFlow(lab: OpenLab, route: ProbeRoute, { packetsPerSecond, unsure }: FlowOptions): Promise<Flow> {
+  const sentTo =
+    (what: string, node: string) =>
+    (error: unknown): never => {
+      if (maybeApplied(error))
+        unsure(`the ${what} on ${deviceOf(lab, node)} may have started and still run: ${firstLine(error)}`);
+      throw error;
+    };
   const source: Host = hostOf(lab, route.source);
-  const receiver = await hostOf(lab, route.target).receiveProbe({ port: route.targetPort });
+  const { sourcePort, targetPort } = route;
+  const receiver = await hostOf(lab, route.target)
+    .receiveProbe({ port: targetPort })
+    .catch(sentTo('probe receiver', route.target));
+  let job: ProbeJob | undefined;
   try {
-    const { sourcePort } = route;
-    const job = await source.startProbe({
-      target: addressOf(lab, route.target),
-      sourcePort,
-      packetsPerSecond,
-      receiver,
-    });
+    const target = addressOf(lab, route.target);
+    job = await source
+      .startProbe({ target, sourcePort, packetsPerSecond, receiver })
+      .catch(sentTo('probe', route.source));
     return { route, receiver, job, beginNs: await nowOf(lab) };
   } catch (error) {
-    await receiver.stop();
+    await abandon(lab, { route, receiver, job, unsure });
     throw error;
   }
 }
+
+/** Ends a flow whose counts nobody wants. Stopping a probe asks its receiver for the count, so the receiver comes after it. */
+async function abandon(
+  lab: OpenLab,
+  flow: Pick<Flow, 'route' | 'receiver'> & { readonly job: ProbeJob | undefined } & Pick<FlowOptions, 'unsure'>,
+): Promise<void> {
+  await flow.job?.stop().catch((error: unknown) => {
+    flow.unsure(`the probe on ${deviceOf(lab, flow.route.source)} may still run: ${firstLine(error)}`);
+  });
+  await stopReceiver(lab, flow);
+}
+
+/** Ends a receiver; one that could not be ended is said, and hides no other failure. */
+async function stopReceiver(
+  lab: OpenLab,
+  { route, receiver, unsure }: Pick<Flow, 'route' | 'receiver'> & Pick<FlowOptions, 'unsure'>,
+): Promise<void> {
+  await receiver.stop().catch((error: unknown) => {
+    unsure(`the probe receiver on ${deviceOf(lab, route.target)} may still run: ${firstLine(error)}`);
+  });
+}
+
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 
 /**
  * Starts one flow per route. Stopping writes one `probe` line per flow whose counts are known; the first failure is passed on.
@@ -160,14 +199,15 @@ export async function runProbes(
     readonly packetsPerSecond: number;
     /** One-way delay of a route's span as the shaper holds it, ns; 0 where there is none. */
     readonly delayNs: (route: ProbeRoute) => number;
+    readonly unsure: (words: string) => void;
   },
 ): Promise<RunningProbes> {
-  const { phase, packetsPerSecond } = options;
-  const begun = await Promise.allSettled(options.routes.map(route => startFlow(lab, route, packetsPerSecond)));
+  const { phase, packetsPerSecond, unsure } = options;
+  const begun = await Promise.allSettled(options.routes.map(route => startFlow(lab, route, options)));
   const flows = begun.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = begun.find(result => result.status === 'rejected');
   if (failed) {
-    await Promise.allSettled(flows.flatMap(({ job, receiver }) => [job.stop(), receiver.stop()]));
+    await Promise.all(flows.map(flow => abandon(lab, { ...flow, unsure })));
     throw failed.reason;
   }
   let stopped: Promise<void> | undefined;
@@ -199,7 +239,7 @@ export async function runProbes(
     );
     // In the order of the routes, whichever host answered first: the record of a run should not depend on wall time.
     for (const result of ended) if (result.status === 'fulfilled') lab.record(result.value);
-    await Promise.allSettled(flows.map(({ receiver }) => receiver.stop()));
+    await Promise.all(flows.map(({ route, receiver }) => stopReceiver(lab, { route, receiver, unsure })));
     const broken = ended.find(result => result.status === 'rejected');
     if (broken) throw broken.reason;
   };

@@ -1,9 +1,14 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { DeviceError } from '../../../harness/binding/device-error.ts';
 import type { Host } from '../../../harness/binding/host.ts';
 import type { SpanShaper } from '../../../harness/binding/span-shaper.ts';
 import type { RawPortCounters, Switch } from '../../../harness/binding/switch.ts';
 import { pfcPauseKpi } from '../../../harness/checks/pfc-pause.ts';
+import { queuePeakKpi } from '../../../harness/checks/queue-peak.ts';
+import { linkDown } from '../../../harness/faults/link-down.ts';
 import { flap } from '../../../harness/faults/span-flap.ts';
 import { endProcess } from '../../../harness/drivers/linux/detached-job.ts';
 import { MaybeApplied, type Shell } from '../../../harness/drivers/ssh.ts';
@@ -11,9 +16,12 @@ import type { Baseline } from '../../../harness/lab/baseline.ts';
 import { CounterHistory } from '../../../harness/lab/counter-history.ts';
 import { inject } from '../../../harness/lab/inject.ts';
 import { labTestbed } from '../../../harness/lab/lab-testbed.ts';
+import { listenForTraps } from '../../../harness/lab/listen-for-traps.ts';
 import { observeAll, sampleSwitches } from '../../../harness/lab/observe.ts';
 import type { OpenLab } from '../../../harness/lab/open-lab.ts';
-import type { RecordLine, RunLine } from '../../../harness/model/record.ts';
+import { type ProbeRoute, runProbes } from '../../../harness/lab/run-probes.ts';
+import type { PortCounters, RecordLine, RunLine } from '../../../harness/model/record.ts';
+import { linkBetween } from '../../../harness/model/topology.ts';
 import { runView } from '../../../harness/run/run-view.ts';
 import { fabric, handMadeRun } from '../hand-made-run.ts';
 
@@ -62,7 +70,7 @@ void t.test(
     t.same(
       lines.map(line => line.kind === 'counters' && line.ports['up1']),
       [
-        { rxBytes: 0, pausedNs: 0, queuePeakBytes: 4096, operUp: true },
+        { rxBytes: 0, pausedNs: 0, queuePeakAtMostBytes: 4096, operUp: true },
         { rxBytes: null, pausedNs: null, queuePeakBytes: null, operUp: null },
         { rxBytes: null, operUp: null },
       ],
@@ -161,4 +169,170 @@ void t.test('a process that may not be signalled has not ended', async t => {
   await t.rejects(end(answering(1, 'sh: 1: kill: Operation not permitted')), /box-1: kill -0 77 failed/);
   await t.rejects(end(answering(127, 'kill: not found')), /whether process 77 still runs/);
   await t.rejects(end(answering(null, '')), /whether process 77 still runs/);
+});
+
+void t.test('a watermark that nobody clears charges its peak to one phase only', async t => {
+  const history = new CounterHistory();
+  const at = { node: 'a-leaf-1', port: 'up1' };
+  const read = (bytes: bigint | null) => history.since(at, { queuePeakBytes: bytes });
+  const first = read(300n).counters;
+  history.baselineTaken();
+  t.same(first, { queuePeakAtMostBytes: 300 }, 'nobody knows since when');
+  const rose = read(9000n).counters;
+  t.same(rose, { queuePeakBytes: 9000 });
+  const stayed = read(9000n).counters;
+  t.same(stayed, { queuePeakAtMostBytes: 9000 });
+  t.same(read(null).counters, { queuePeakBytes: null });
+  t.same(read(9500n).counters, { queuePeakAtMostBytes: 9500 }, 'it may have risen before the reading that failed');
+  history.missed(at);
+  t.same(read(9600n).counters, { queuePeakAtMostBytes: 9600 }, 'nor when the whole switch was silent');
+  t.same(
+    read(10n),
+    { counters: { queuePeakBytes: null }, resets: ['queuePeakBytes'] },
+    'cleared by somebody: what was before the clear is lost',
+  );
+  t.same(read(20n).counters, { queuePeakBytes: 20 });
+  history.missed(at);
+  history.breakNode('a-leaf-1');
+  t.same(read(700n), { counters: { queuePeakBytes: null }, resets: [] }, 'what was before the reboot is lost');
+  t.same(read(800n).counters, { queuePeakBytes: 800 });
+  t.same(new CounterHistory().since(at, { queuePeakBytes: 0n }).counters, { queuePeakBytes: 0 }, 'at most 0 is 0');
+
+  const measure = (counters: readonly [PortCounters, PortCounters]) => {
+    const run = handMadeRun({ expect: [], world: 'emulated', counters });
+    return queuePeakKpi.measure(runView(run[0] as RunLine, run), 'northCut');
+  };
+  t.match(measure([first, rose]), { samples: [9000], expected: 1 });
+  t.match(measure([rose, stayed]), { samples: [], expected: 1, atMost: 9000 }, 'the peak was in the phase before');
+});
+
+void t.test('a link that is put up and stays dark is not healed; one that trains for a while is', async t => {
+  for (const [trains, verified] of [
+    [300e6, true],
+    [Number.POSITIVE_INFINITY, false],
+  ] as const) {
+    let nowNs = 0;
+    let adminUp = true;
+    let upAtNs = 0;
+    const device = (own: boolean) =>
+      ({
+        setPort: async (_: string, state: 'up' | 'down') => {
+          if (state === 'up' && !adminUp) upAtNs = nowNs + trains;
+          adminUp = state === 'up';
+        },
+        ports: async () =>
+          new Map([
+            [own ? 'Ethernet16' : 'Ethernet0', { adminUp: own ? adminUp : true, operUp: adminUp && nowNs >= upAtNs }],
+          ]),
+      }) as unknown as Switch;
+    const { lab } = labOf({
+      switches: new Map([
+        ['a-leaf-1', device(true)],
+        ['a-spine-1', device(false)],
+      ]),
+      clock: {
+        kind: 'virtual',
+        now: async () => nowNs,
+        elapse: async ({ forNs }) => ((nowNs += forNs), true),
+        truth: async () => [],
+      },
+    });
+    const port = ({ node }: { readonly node: string }) => ({
+      device: node,
+      port: node === 'a-leaf-1' ? 'Ethernet16' : 'Ethernet0',
+    });
+    Object.assign(lab.solution, { port });
+    const link = linkBetween(lab.topology, 'a-leaf-1', 'a-spine-1');
+    const baseline = { adminUp: () => true } as unknown as Baseline;
+    const injected = await inject({ lab, baseline, fault: linkDown(link), id: '1-link-down', unsure: () => {} });
+    const healed = await injected.heal();
+    t.equal(healed.verified, verified);
+    if (verified) t.ok(healed.healedNs >= 300e6 && healed.healedNs < 1e9, `${healed.healedNs} ns`);
+    else {
+      t.equal(
+        healed.observed,
+        'a-leaf-1 port Ethernet16 administratively up, a-leaf-1 port Ethernet16 is down, a-spine-1 port Ethernet0 is down',
+      );
+      t.match(healed.manual, /sudo config interface startup Ethernet16/);
+      t.ok(healed.healedNs >= 1e9 && healed.healedNs < 1.1e9, 'all tries share one deadline');
+    }
+  }
+});
+
+void t.test('a probe or its receiver whose start was not answered may still run, and is said', async t => {
+  const lost = new DeviceError('host', 'iperf3', 'lost', 'look', new MaybeApplied('the connection was lost'));
+  const route: ProbeRoute = {
+    span: 'north',
+    direction: 'a-to-b',
+    source: 'a-host-1',
+    target: 'b-host-1',
+    sourcePort: 49152,
+    targetPort: 5201,
+  };
+  const play = async (parts: { readonly source?: Partial<Host>; readonly target?: Partial<Host> }) => {
+    const receiver = { port: 5201, received: async () => 0, stop: async () => {} };
+    const { lab } = labOf({
+      hosts: new Map([
+        ['a-host-1', { startProbe: async () => Promise.reject(new Error('refused')), ...parts.source } as Host],
+        ['b-host-1', { receiveProbe: async () => receiver, ...parts.target } as Host],
+      ]),
+    });
+    const devices = Object.fromEntries(['a-host-1', 'b-host-1'].map(name => [name, { address: '198.18.0.1' }]));
+    Object.assign(lab, { inventory: { name: 'hand-made', devices } });
+    Object.assign(lab.solution, { devices: new Map(lab.topology.hosts.map(({ name }) => [name, name])) });
+    const said: string[] = [];
+    const unsure = (words: string): void => void said.push(words);
+    const options = { routes: [route], phase: 'steady', packetsPerSecond: 1000, delayNs: () => 0, unsure };
+    await t.rejects(runProbes(lab, options));
+    return said;
+  };
+  t.same(await play({}), [], 'what was refused does not run');
+  t.match(await play({ source: { startProbe: async () => Promise.reject(lost) } }), [
+    /^the probe on a-host-1 may have started and still run: .*lost/,
+  ]);
+  t.match(await play({ target: { receiveProbe: async () => Promise.reject(lost) } }), [
+    /^the probe receiver on b-host-1 may have started and still run: .*lost/,
+  ]);
+  const deaf = { port: 5201, received: async () => 0, stop: async () => Promise.reject(new Error('no answer')) };
+  t.match(await play({ target: { receiveProbe: async () => deaf } }), [
+    /^the probe receiver on b-host-1 may still run: no answer/,
+  ]);
+});
+
+void t.test('a flood of traps costs 20 lines a second, and one that says how many more came', async t => {
+  const socket = createSocket('udp4');
+  t.teardown(() => socket.close());
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const free = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(free, 'listening');
+  const { port } = free.address();
+  free.close();
+  await once(free, 'close');
+  let asked = 0;
+  const { lab, lines } = labOf({
+    clock: { kind: 'virtual', now: async () => ++asked, elapse: async () => true, truth: async () => [] },
+  });
+  Object.assign(lab, {
+    inventory: { name: 'hand-made', devices: {}, credentials: {}, traps: { host: '127.0.0.1', port } },
+  });
+  let wallMs = 0;
+  const traps = await listenForTraps(lab, { env: {}, wallMs: () => wallMs });
+  const send = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++)
+      await new Promise<void>(done => {
+        socket.send('no trap at all', port, '127.0.0.1', () => done());
+      });
+    await sleep(100);
+  };
+  await send(60);
+  t.equal(lines.length, 20);
+  wallMs = 1000;
+  await send(1);
+  await traps.close();
+  t.same(
+    lines.slice(20).map(line => line.kind === 'event' && line.what.replace(/: .*/, '')),
+    ['40 more traps, not written', 'refused'],
+  );
+  t.equal(asked, 22, 'one request to the clock for each line');
 });
