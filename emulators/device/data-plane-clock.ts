@@ -36,12 +36,15 @@ export function dataPlaneClock({ sim, pace, wallMs }: DataPlaneClockOptions): Da
   let slicePs = FIRST_SLICE_PS;
   let closed = false;
   const slice = (untilPs: number, until?: Wait['until']): void => {
-    const target = Math.min(untilPs, sim.nowPs + slicePs);
+    const fromPs = sim.nowPs;
+    const target = Math.min(untilPs, fromPs + slicePs);
     const began = wallMs();
     sim.advance(target, until);
     const tookMs = Math.max(0.01, wallMs() - began);
-    // Grows slowly and shrinks fast: traffic may start at any moment.
-    slicePs = Math.max(1e3, Math.round(slicePs * Math.min(2, Math.max(0.05, SLICE_MS / tookMs))));
+    // Grows slowly and shrinks fast: traffic may start at any moment. Only from what was simulated: a slice that its target cut
+    // short says nothing of a longer one, and idle paced time would double it without end.
+    const fitsPs = Math.max(1e3, Math.round((target - fromPs) * Math.min(2, Math.max(0.05, SLICE_MS / tookMs))));
+    slicePs = tookMs > SLICE_MS ? fitsPs : Math.max(slicePs, fitsPs);
   };
   const met = ({ until }: Wait): boolean => until === undefined || until.job.rounds.length >= until.rounds;
   const over = (wait: Wait): boolean =>
