@@ -1,7 +1,7 @@
 /** The one door of reports: a run's record and verdict in, text for people and for other programs out. */
 export { renderHtml } from './render-html.ts';
 export type { ReportedRun } from './render-html.ts';
-export type { MeasurementError } from './trust.ts';
+export type { KpiError, MeasurementError } from '../harness/model/record.ts';
 export { renderIndex } from './render-index.ts';
 export { renderJunit } from './render-junit.ts';
 export { renderTap } from './render-tap.ts';

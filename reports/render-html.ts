@@ -1,4 +1,4 @@
-import type { RecordLine, Step } from '../harness/model/record.ts';
+import type { KpiError, MeasurementError, RecordLine, Step } from '../harness/model/record.ts';
 import type { RunVerdict } from '../harness/model/verdict.ts';
 import { html } from './escape-html.ts';
 import type { Markup } from './escape-html.ts';
@@ -8,8 +8,7 @@ import { plotData } from './plots.ts';
 import type { PlotData } from './plots.ts';
 import { timelineOf } from './timeline.ts';
 import { topologyDrawing } from './topology-drawing.ts';
-import { errorTable, trustSection } from './trust.ts';
-import type { MeasurementError } from './trust.ts';
+import { accuracy, trustSection } from './trust.ts';
 import { derivation, failureCards, gateTable, thresholdTable, verdictBoard } from './verdict-board.ts';
 
 /** Everything one report is made of. */
@@ -23,6 +22,7 @@ export interface ReportedRun {
   readonly host?: Readonly<Record<string, unknown>>;
   /** Where a simulator behind the devices knows the truth. */
   readonly errors?: readonly MeasurementError[];
+  readonly kpiErrors?: readonly KpiError[];
 }
 
 const section = (id: string, title: string, body: Markup | readonly Markup[]): Markup =>
@@ -41,7 +41,7 @@ function plotSection(data: PlotData): Markup {
  * All text comes from scenarios and devices and is treated as hostile.
  */
 export function renderHtml(reported: ReportedRun): string {
-  const { lines, verdict, steps, host, errors = [] } = reported;
+  const { lines, verdict, steps, host, errors = [], kpiErrors = [] } = reported;
   const timeline = timelineOf(lines);
   const { run } = timeline;
   const data = plotData(lines, verdict);
@@ -64,8 +64,8 @@ export function renderHtml(reported: ReportedRun): string {
     ['faults', 'Faults: injected, seen, healed, read back', faultTable(timeline)],
     ['steps', 'Steps: what was sent and what came back', stepsTree(steps)],
     ['events', 'Events: what devices said by themselves', eventList(lines)],
-    ...(errors.length > 0
-      ? [['errors', "Accuracy: the harness's own measurement error", errorTable(errors)] as const]
+    ...(kpiErrors.length + errors.length > 0
+      ? [['errors', "Accuracy: the harness's own measurement error", accuracy(kpiErrors, errors)] as const]
       : []),
     ['trust', 'Trust: coverage, tools, machine', trustSection(lines, verdict, timeline, host)],
   ];

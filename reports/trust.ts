@@ -1,32 +1,40 @@
-import type { RecordLine } from '../harness/model/record.ts';
+import type { KpiError, MeasurementError, RecordLine } from '../harness/model/record.ts';
+import { TRAIN_ERROR } from '../harness/model/train-error.ts';
 import { print } from '../harness/model/units.ts';
-import type { Dimension } from '../harness/model/units.ts';
 import type { RunVerdict } from '../harness/model/verdict.ts';
 import { html } from './escape-html.ts';
 import type { Markup } from './escape-html.ts';
 import { loadText } from './fault-words.ts';
 import type { Timeline } from './timeline.ts';
 
-/** How far what was measured is from what the simulator behind the devices knows: the pair that is furthest apart. */
-export interface MeasurementError {
-  readonly quantity: string;
-  readonly phase: string;
-  readonly dimension: Dimension;
-  /** Pairs that were compared. */
-  readonly samples: number;
-  /** Base unit of the dimension. */
-  readonly measured: number;
-  readonly truth: number;
-  readonly absolute: number;
-  /** Share of the truth; null where the truth is 0. */
-  readonly relative: number | null;
+/** The harness's own measurement error, where a simulator knows the truth: of what the plan asks for, then of what that was read from. */
+export const accuracy = (kpis: readonly KpiError[], errors: readonly MeasurementError[]): Markup =>
+  html`${kpis.length > 0 ? kpiTable(kpis) : ''}${errors.length > 0 ? errorTable(errors) : ''}`;
+
+function kpiTable(errors: readonly KpiError[]): Markup {
+  const row = (error: KpiError): Markup => {
+    const name = html`<td>${error.statistic} ${error.kpi}</td><td>${error.phase}</td>`;
+    if (error.missing !== undefined) return html`<tr>${name}<td colspan="5" class="quiet">${error.missing}</td></tr>`;
+    const { measured, truth, absolute, uncertainty, dimension } = error;
+    const covers = uncertainty === null ? 'U not known' : absolute <= uncertainty ? '✓ yes' : '✗ no';
+    return html`<tr>${name}<td class="number">${print(measured, dimension)}</td><td class="number">${print(truth, dimension)}</td><td class="number">${print(absolute, dimension)}</td><td class="number">${uncertainty === null ? 'not known' : print(uncertainty, dimension)}</td><td>${covers}</td></tr>`;
+  };
+  return html`<p class="quiet">Each KPI of the plan, from what the drivers read and from what the simulator knows.</p><div class="scroll" tabindex="0" role="region" aria-label="Measurement error of KPIs"><table><thead><tr><th scope="col">KPI</th><th scope="col">Phase</th><th scope="col" class="number">Measured</th><th scope="col" class="number">Truth</th><th scope="col" class="number">Apart</th><th scope="col" class="number">U</th><th scope="col">U covers it</th></tr></thead><tbody>${errors.map(row)}</tbody></table></div>`;
 }
 
-/** The harness's own measurement error, where a simulator knows the truth. */
-export function errorTable(errors: readonly MeasurementError[]): Markup {
+function errorTable(errors: readonly MeasurementError[]): Markup {
   const row = ({ quantity, phase, dimension, samples, measured, truth, absolute, relative }: MeasurementError) =>
     html`<tr><td>${quantity}</td><td>${phase}</td><td class="number">${samples}</td><td class="number">${print(measured, dimension)}</td><td class="number">${print(truth, dimension)}</td><td class="number">${print(absolute, dimension)}</td><td class="number">${relative === null ? '—' : print(Number(relative.toPrecision(3)), 'share')}</td></tr>`;
   return html`<p class="quiet">Of each quantity the pair that is furthest apart.</p><div class="scroll" tabindex="0" role="region" aria-label="Measurement error"><table><thead><tr><th scope="col">Quantity</th><th scope="col">Phase</th><th scope="col" class="number">Pairs</th><th scope="col" class="number">Measured</th><th scope="col" class="number">Truth</th><th scope="col" class="number">Error</th><th scope="col" class="number">Relative</th></tr></thead><tbody>${errors.map(row)}</tbody></table></div>`;
+}
+
+/** `8 packets move as one`, and what that costs. */
+function trainText(trainPackets: number | null): string {
+  if (trainPackets === null) return 'real packets';
+  if (trainPackets === 1) return '1 packet (exact)';
+  const { trainPackets: n, goodput, burstTime, burstMarks } = TRAIN_ERROR;
+  const percent = (share: number): string => print(share, 'share');
+  return `${trainPackets} packets move as one. Measured against single packets at ${n}: goodput within ${percent(goodput)}, completion time of a sudden incast up to ${percent(burstTime)} and ECN marks of bursts up to ${percent(burstMarks)} high. Judge ECN counts of bursts at --train 1.`;
 }
 
 /** Name and value, one under the other; nested values as JSON. */
@@ -99,12 +107,7 @@ export function trustSection(
         'Farspan version': run.version,
         'record format': run.format,
         load: loadText(run.plan.load),
-        'train size':
-          run.trainPackets === null
-            ? 'real packets'
-            : run.trainPackets === 1
-              ? '1 packet (exact)'
-              : `${run.trainPackets} packets move as one`,
+        'train size': trainText(run.trainPackets),
         'world options': Object.keys(run.options).length === 0 ? 'none' : run.options,
         profile: run.profile?.name ?? 'none',
       }),

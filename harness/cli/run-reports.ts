@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { RecordLine } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';
+import { kpiErrors } from '../run/kpi-errors.ts';
 import { measurementError } from '../run/measurement-error.ts';
 import { EvidenceError, RUN_FILES, readHost, readRecord, readSteps, readVerdict } from '../run/run-folder.ts';
 import type { HostFacts } from '../run/run-folder.ts';
@@ -65,6 +66,7 @@ export function writeReports(run: StoredRun, verdict: RunVerdict): void {
       verdict,
       steps,
       errors: measurementError(run.lines),
+      kpiErrors: kpiErrors(run.lines),
       ...(run.host && { host: { ...run.host } }),
     }),
   );

@@ -1,4 +1,4 @@
-import type { Profile } from './check.ts';
+import type { Profile, Statistic } from './check.ts';
 import type { Fault } from './fault.ts';
 import type { DecisionRule, Plan } from './plan.ts';
 import type { Dimension } from './units.ts';
@@ -233,3 +233,40 @@ export interface Measurement {
   /** Every sample that is missing is known to be from 0 to this. They can meet or miss a limit only where all of that range does. */
   readonly atMost?: number;
 }
+
+/** How far a quantity that drivers measured is from what the simulator behind an emulated lab knows: the pair that is furthest apart. */
+export interface MeasurementError {
+  /** `busbw`, `probe sent`, `probe received`, `rxBytes`, `txBytes`, `round begin`, `round time`. */
+  readonly quantity: string;
+  readonly phase: string;
+  readonly dimension: Dimension;
+  /** Pairs that were compared. */
+  readonly samples: number;
+  /** Base unit of the dimension. */
+  readonly measured: number;
+  readonly truth: number;
+  readonly absolute: number;
+  /** Share of the truth; null where the truth is 0. */
+  readonly relative: number | null;
+}
+
+/** The same for one KPI of the plan: as it was measured, and as it is by what the simulator knows. */
+export type KpiError = {
+  readonly kpi: string;
+  readonly phase: string;
+  readonly statistic: Statistic;
+  readonly dimension: Dimension;
+} & (
+  | {
+      readonly measured: number;
+      readonly truth: number;
+      readonly absolute: number;
+      /** U that was given for the measured value; null when it is not known. */
+      readonly uncertainty: number | null;
+      readonly missing?: never;
+    }
+  | {
+      /** Why there is nothing to compare. */
+      readonly missing: string;
+    }
+);

@@ -1,21 +1,6 @@
-import type { CountersLine, ProbeLine, RecordLine, RoundLine } from '../model/record.ts';
+import type { CountersLine, MeasurementError, RecordLine, RoundLine } from '../model/record.ts';
 import type { Dimension } from '../model/units.ts';
-
-/** How far what drivers measured is from what the simulator behind an emulated lab knows. */
-export interface MeasurementError {
-  /** `busbw`, `probe sent`, `probe received`, `rxBytes`, `txBytes`, `round begin`, `round time`. */
-  readonly quantity: string;
-  readonly phase: string;
-  readonly dimension: Dimension;
-  /** Pairs that were compared. */
-  readonly samples: number;
-  /** Of the pair that is furthest apart; base unit of the dimension. */
-  readonly measured: number;
-  readonly truth: number;
-  readonly absolute: number;
-  /** Share of the truth; null where the truth is 0. */
-  readonly relative: number | null;
-}
+import { flowOf } from './kpi-errors.ts';
 
 interface Pair {
   readonly measured: number;
@@ -63,8 +48,6 @@ function rounds(
   });
 }
 
-const probeKey = ({ span, direction, beginNs }: ProbeLine): string => `${span} ${direction} ${Math.round(beginNs)}`;
-
 /** Bytes of ports at the instants at which both sides have a reading. */
 function bytes(measured: readonly CountersLine[], truth: readonly CountersLine[], key: 'rxBytes' | 'txBytes'): Pair[] {
   const known = new Map(truth.map(line => [`${line.node} ${Math.round(line.atNs)}`, line]));
@@ -78,7 +61,7 @@ function bytes(measured: readonly CountersLine[], truth: readonly CountersLine[]
 }
 
 /**
- * The harness's own measurement error: per phase the median busbw, and the furthest pair of round begins and times, probe
+ * The harness's own measurement error, quantity by quantity (`kpi-errors.ts` has it KPI by KPI): per phase the median busbw, and the furthest pair of round begins and times, probe
  * counts and byte counters. Empty when the record holds no truth (a real lab, or `sim`, which measures nothing).
  * Byte counters are cumulative from the lab's start on one side and from the reservation on the other only if the lab was used
  * before; a provided lab begins with its reservation.
@@ -87,12 +70,12 @@ export function measurementError(lines: readonly RecordLine[]): readonly Measure
   const truth = of(lines, 'truth').map(({ line }) => line);
   if (truth.length === 0) return [];
   const paired = rounds(of(lines, 'round'), of(truth, 'round'));
-  const knownProbes = new Map(of(truth, 'probe').map(line => [probeKey(line), line]));
+  const knownProbes = new Map(of(truth, 'probe').map(line => [flowOf(line), line]));
   return of(lines, 'phase').flatMap(({ name: phase, beginNs, endNs }) => {
     const inside = (atNs: number): boolean => atNs > beginNs && atNs <= endNs;
     const here = paired.filter(pair => inside(pair.truth.endNs));
     const probes = of(lines, 'probe').flatMap(line => {
-      const exact = line.phase === phase ? knownProbes.get(probeKey(line)) : undefined;
+      const exact = line.phase === phase ? knownProbes.get(flowOf(line)) : undefined;
       return exact ? [{ line, exact }] : [];
     });
     const counters = of(lines, 'counters').filter(line => inside(line.atNs));

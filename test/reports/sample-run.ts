@@ -432,6 +432,35 @@ export function sampleRun(text: Rewrite = asIs, { everyMs = 1 } = {}): Required<
       started: '2026-11-22T02:14:05Z',
       tools: { iperf3: text('3.18', 'tool version') },
     },
+    kpiErrors: [
+      {
+        kpi: 'busbw',
+        phase: phase.steady,
+        statistic: 'median',
+        dimension: 'rate',
+        measured: 91.6e9,
+        truth: 91.57e9,
+        absolute: 0.03e9,
+        uncertainty: 0.04e9,
+      },
+      {
+        kpi: 'convergence',
+        phase: phase.cut,
+        statistic: 'worst',
+        dimension: 'duration',
+        measured: 210.4e6,
+        truth: 210.2e6,
+        absolute: 0.2e6,
+        uncertainty: 0.1e6,
+      },
+      {
+        kpi: 'loss',
+        phase: phase.cut,
+        statistic: 'total',
+        dimension: 'count',
+        missing: text('no readings in it', 'why a KPI error is missing'),
+      },
+    ],
     errors: [
       {
         quantity: 'busbw',

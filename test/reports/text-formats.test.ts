@@ -3,7 +3,7 @@ import t from 'tap';
 import { Parser } from 'tap-parser';
 import type { RecordLine } from '../../harness/model/record.ts';
 import type { CheckVerdict, Outcome, RunVerdict } from '../../harness/model/verdict.ts';
-import { limitText, marginText, wallTime } from '../../reports/check-words.ts';
+import { comparisonOf, limitText, marginText, wallTime } from '../../reports/check-words.ts';
 import { downsample } from '../../reports/downsample.ts';
 import { renderHtml, renderJson, renderJunit, renderSummary, renderTap, sanitize } from '../../reports/index.ts';
 import type { FinishedRun } from '../../reports/index.ts';
@@ -387,6 +387,37 @@ t.test(
     );
   },
 );
+
+t.test(
+  'a report says how far each KPI is from the truth before it says so of what was read, and whether U covers it',
+  async t => {
+    const page = renderHtml(sampleRun());
+    t.match(
+      page,
+      /<td>median busbw<\/td><td>steady<\/td>(<td class="number">[^<]+<\/td>){2}<td class="number">30 Mb\/s<\/td><td class="number">40 Mb\/s<\/td><td>✓ yes<\/td>/,
+    );
+    t.match(page, /<td>worst convergence<\/td>.*?200 us<\/td><td class="number">100 us<\/td><td>✗ no<\/td>/);
+    t.match(page, /<td>total loss<\/td><td>[^<]+<\/td><td colspan="5" class="quiet">no readings in it<\/td>/);
+    t.ok(page.indexOf('median busbw</td>') < page.indexOf('probe received</td>'));
+  },
+);
+
+t.test('a report says what packet trains cost, and nothing of that for single packets', async t => {
+  const [page, single, real] = [8, 1, null].map(trainPackets => {
+    const sample = sampleRun(undefined, { everyMs: 600 });
+    const lines = sample.lines.map(line => (line.kind === 'run' ? { ...line, trainPackets } : line));
+    return renderHtml({ ...sample, lines });
+  });
+  t.match(page, /8 packets move as one\. .*goodput within 1 %, .* 6 % and ECN marks of bursts up to 71 % high/);
+  t.match(page, 'Judge ECN counts of bursts at --train 1.');
+  for (const exact of [single, real]) t.notMatch(exact, '--train 1.');
+});
+
+t.test('a verdict says which side of its limit is good; an old one says it in its title', async t => {
+  const title = 'p5 busbw during at most steady at least 1 Gb/s';
+  t.equal(comparisonOf({ comparison: 'at least', title }), 'at least');
+  t.equal(comparisonOf({ title: 'loss during steady at most 0 packets' }), 'at most');
+});
 
 t.test('a report can be made of a record that was cut short, and of nothing', async t => {
   const { verdict } = sampleRun();

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { kpiErrors } from '../../harness/run/kpi-errors.ts';
 import { measurementError } from '../../harness/run/measurement-error.ts';
 import { play, type Played } from './play.ts';
 
@@ -47,7 +48,35 @@ for (const { title, verdict } of sim) {
   });
 }
 
+/** KPIs that the simulator's truth can not give, and why. */
+const UNTOLD: Readonly<Record<string, RegExp>> = {
+  // Counters are told once, when the lab is given back: no growth over a phase can be taken from that.
+  loss: /^the simulator's truth does not give it: drops of .*one reading only|no port reported drops/,
+};
+
 for (const { title, lines } of emulated) {
+  t.test(`in "${title}" U covers how far each KPI is from what the simulator knows`, async t => {
+    const errors = kpiErrors(lines);
+    for (const error of errors) {
+      const name = `${error.statistic} ${error.kpi} during ${error.phase}`;
+      if (error.missing !== undefined) {
+        t.match(error.missing, UNTOLD[error.kpi] ?? 'no KPI is left out without a reason', `${name}: ${error.missing}`);
+        continue;
+      }
+      const { measured, truth, absolute, uncertainty } = error;
+      t.comment(`${name}: measured ${measured}, truth ${truth}, apart ${absolute}, U ${uncertainty}`);
+      t.ok(uncertainty !== null && absolute <= uncertainty, `${name}: ${absolute} apart, U is ${uncertainty}`);
+    }
+    if (!title.includes('survives the cut')) return;
+    t.same(errors.flatMap(({ kpi, phase, missing }) => (missing === undefined ? [`${kpi} ${phase}`] : [])).toSorted(), [
+      'busbw northCut',
+      'busbw restored',
+      'busbw steady',
+      'convergence northCut',
+      'jobRecovery northCut',
+    ]);
+  });
+
   t.test(`in "${title}" the drivers measured what the simulator knows`, async t => {
     const errors = measurementError(lines);
     t.ok(errors.length > 0, 'the clock service told the truth');
