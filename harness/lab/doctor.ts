@@ -190,8 +190,9 @@ export async function doctor(inventoryFile: string, options: DoctorOptions = {})
       check: 'safety',
       ok: false,
       detail: (error as Error).message,
-      fix: 'farspan run will refuse this lab.',
+      fix: 'farspan run will refuse this lab. Nothing was connected to.',
     });
+    return report();
   }
   const { clock } = inventory;
   if (clock === undefined) say({ subject: 'clock', check: 'clock', ok: true, detail: 'wall time' });

@@ -59,6 +59,8 @@ function* expectationMistakes(plan: Plan): Generator<string> {
     const { kpi, phase, where, comparison, bound, upper } = check;
     if (!names.includes(phase))
       yield `${kpi} is expected during "${phase}" (line ${where.line}), which is no phase. Known: ${names.join(', ')}.`;
+    if (comparison === 'within' && upper === undefined)
+      yield `${kpi} during ${phase} (line ${where.line}) is expected within one bound. Write both: within('4 ms', '6 ms').`;
     for (const side of [bound, ...(upper === undefined ? [] : [upper])]) {
       if (typeof side === 'object') continue;
       const mistake = boundMistake(side, { check, names });

@@ -393,10 +393,11 @@ t.test('a plan that can not be played as written is refused with each mistake in
     t.match(mistakes(steady, { probes: { packetsPerSecond } }), /can not be sent/);
   for (const offered of ['0 %', '-5 %', '101 %', '1 packets', 'x'] as const)
     t.match(mistakes(steady, { offered: offered as '0 %' }), /no share of what was planned/);
-  const bounded = (comparison: 'at least' | 'at most', bound: string): string =>
+  const bounded = (comparison: 'at least' | 'at most' | 'within', bound: string): string =>
     mistakes(steady, { expect: [{ kpi: 'busbw', phase: 'steady', comparison, bound: bound as '1 Gb/s', where }] });
   for (const bound of ['0 Gb/s', '-5 Gb/s', '0 % of roofline', '-1 % of steady'])
     t.match(bounded('at least', bound), /everything is at least that/);
+  t.match(bounded('within', '5 Gb/s'), /is expected within one bound/);
   for (const bound of ['1e400 Gb/s', 'NaN % of roofline', 'x', '5'])
     t.match(bounded('at most', bound), /no number and unit/);
   t.match(bounded('at least', '5 ms'), /not a rate, which busbw is/);
