@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { RunVerdict } from '../model/verdict.ts';
 import type { ScenarioResult } from '../playwright/results.ts';
+import { besidePlan } from '../run/beside-plan.ts';
 import { replayLine } from '../run/replay-line.ts';
 import { EvidenceError } from '../run/run-folder.ts';
 import { renderIndex, renderJson, renderJunit, renderTap } from '../../reports/index.ts';
@@ -91,7 +92,8 @@ function reported(
   if (result.folder !== undefined) {
     try {
       const stored = readRun(result.folder);
-      const verdict = withOwnFailure(stored.verdict ?? bareVerdict(result, command), result);
+      // The reporter wrote it so; this holds when the disk did not take it.
+      const verdict = besidePlan(stored.verdict ?? bareVerdict(result, command), result);
       writeReports(stored, verdict);
       return { verdict, one: { ...finished(stored, verdict, process.cwd()), durationS: result.durationMs / 1000 } };
     } catch (error) {
@@ -105,12 +107,6 @@ function reported(
   return { verdict, one: bare(result, verdict) };
 }
 
-/** A pass of the plan is none when the scenario failed beside it. */
-function withOwnFailure(verdict: RunVerdict, { outcome, errors }: ScenarioResult): RunVerdict {
-  if (verdict.outcome !== 'pass' || outcome === 'pass') return verdict;
-  return { ...verdict, outcome, reason: `beside the plan: ${errors[0]?.split('\n')[0] ?? outcome}` };
-}
-
 const bare = ({ title, file, durationMs }: ScenarioResult, verdict: RunVerdict): FinishedRun => ({
   title,
   file,
@@ -119,7 +115,7 @@ const bare = ({ title, file, durationMs }: ScenarioResult, verdict: RunVerdict):
 });
 
 function bareVerdict(
-  { outcome, errors, skipped, dirty, title, world }: ScenarioResult,
+  { outcome, errors, skipped, cleanliness, title, world }: ScenarioResult,
   { seed, train, defect, inventory, option, config, profile }: RunCommand,
 ): RunVerdict {
   return {
@@ -127,7 +123,7 @@ function bareVerdict(
     reason: skipped ?? errors[0]?.split('\n')[0] ?? outcome,
     gates: [],
     checks: [],
-    cleanliness: { injected: 0, healed: 0, verified: 0, dirty },
+    cleanliness,
     seed,
     replay: replayLine({
       world,

@@ -4,8 +4,8 @@ export const ANNOTATION = {
   run: 'farspan-run',
   /** Which kind of trouble an error was, see `Trouble`. */
   trouble: 'farspan-trouble',
-  /** What an imperative scenario could not restore. */
-  dirty: 'farspan-dirty',
+  /** Faults, heals and read-backs of an imperative scenario, and what it could not restore: `Cleanliness` as JSON. */
+  cleanliness: 'farspan-cleanliness',
   /** A plan as JSON, when nothing is to be run (`farspan plan`). */
   plan: 'farspan-plan',
 } as const;

@@ -11,9 +11,10 @@ import type {
   TestResult,
   TestStep,
 } from '@playwright/test/reporter';
-import { type Outcome, type RunVerdict, worse } from '../model/verdict.ts';
+import type { Cleanliness, Outcome, RunVerdict } from '../model/verdict.ts';
 import type { PlanDescription } from '../run/describe-plan.ts';
-import { RUN_FILES } from '../run/run-folder.ts';
+import { besidePlan } from '../run/beside-plan.ts';
+import { RUN_FILES, writeVerdict } from '../run/run-folder.ts';
 import { sanitize } from '../../reports/sanitize.ts';
 import { ANNOTATION } from './annotations.ts';
 import type { Trouble } from './annotations.ts';
@@ -100,7 +101,8 @@ export default class FarspanReporter implements Reporter {
     if (result.retry > 0) return;
     const one = this.#resultOf(test, result);
     this.#results.push(one);
-    const word = one.dirty.length > 0 ? this.#paint(31, 'DIRT') : this.#paint(COLOR[one.outcome], WORD[one.outcome]);
+    const word =
+      one.cleanliness.dirty.length > 0 ? this.#paint(31, 'DIRT') : this.#paint(COLOR[one.outcome], WORD[one.outcome]);
     const took = seconds(result.duration).padStart(7);
     const reason = one.skipped === undefined ? '' : `  ${sanitize(one.skipped)}`;
     this.#print(` ${word} [${took}] ${one.world.padEnd(8)} ${sanitize(one.title)}${reason}`);
@@ -142,27 +144,51 @@ export default class FarspanReporter implements Reporter {
     const note = (type: string): string | undefined =>
       result.annotations.find(annotation => annotation.type === type)?.description;
     const folder = note(ANNOTATION.run);
-    const verdict = verdictIn(folder);
     const trouble = note(ANNOTATION.trouble) as Trouble | undefined;
     const plan = note(ANNOTATION.plan);
     const skipped = result.status === 'skipped' ? (note('skip') ?? 'skipped in its file') : undefined;
+    const errors = result.errors.map(textOf);
+    const beside = { outcome: outcomeOf(result, trouble), errors, cleanliness: imperative(result) };
+    const verdict = this.#verdictIn(folder, beside);
     return {
       title: titleOf(test),
       file: path.relative(this.#root, test.location.file),
       line: test.location.line,
       world: test.parent.project()?.name ?? '',
-      outcome: overall(verdict, outcomeOf(result, trouble)),
+      outcome: verdict?.outcome ?? outcomeOf(result, trouble),
       durationMs: result.duration,
       ...(folder !== undefined && { folder }),
       ...(plan !== undefined && { plan: JSON.parse(plan) as PlanDescription }),
       ...(trouble !== undefined && { trouble }),
-      dirty: [
-        ...(verdict?.cleanliness.dirty ?? []),
-        ...result.annotations.flatMap(({ type, description = '' }) => (type === ANNOTATION.dirty ? [description] : [])),
-      ],
-      errors: result.errors.map(textOf),
+      cleanliness: verdict?.cleanliness ?? together(beside.cleanliness),
+      errors,
       ...(skipped !== undefined && { skipped }),
     };
+  }
+
+  /** The verdict of a run, written again when there is more to it than its plan: the folder is what stays. */
+  #verdictIn(
+    folder: string | undefined,
+    beside: {
+      readonly outcome: Outcome;
+      readonly errors: readonly string[];
+      readonly cleanliness: readonly Cleanliness[];
+    },
+  ): RunVerdict | undefined {
+    const stored = verdictIn(folder);
+    if (folder === undefined || stored === undefined) return undefined;
+    const whole =
+      beside.cleanliness.length === 0
+        ? stored
+        : { ...stored, cleanliness: together([stored.cleanliness, ...beside.cleanliness]) };
+    const verdict = besidePlan(whole, beside);
+    if (verdict === stored) return stored;
+    try {
+      writeVerdict(folder, verdict);
+    } catch (error) {
+      this.#errors.push(error instanceof Error ? error.message : String(error));
+    }
+    return verdict;
   }
 
   #print(text: string): void {
@@ -225,11 +251,19 @@ function verdictIn(folder: string | undefined): RunVerdict | undefined {
   }
 }
 
-/** The verdict, unless it is a pass and the scenario broke or failed beside its plan: what a body checks itself counts too. */
-function overall(verdict: RunVerdict | undefined, own: Outcome): Outcome {
-  if (verdict === undefined) return own;
-  const dirty = verdict.cleanliness.dirty.length > 0;
-  return verdict.outcome === 'pass' && !dirty ? worse(verdict.outcome, own) : verdict.outcome;
+const imperative = ({ annotations }: TestResult): readonly Cleanliness[] =>
+  annotations.flatMap(({ type, description }) =>
+    type === ANNOTATION.cleanliness && description !== undefined ? [JSON.parse(description) as Cleanliness] : [],
+  );
+
+function together(parts: readonly Cleanliness[]): Cleanliness {
+  const sum = (count: (one: Cleanliness) => number): number => parts.reduce((total, one) => total + count(one), 0);
+  return {
+    injected: sum(({ injected }) => injected),
+    healed: sum(({ healed }) => healed),
+    verified: sum(({ verified }) => verified),
+    dirty: parts.flatMap(({ dirty }) => dirty),
+  };
 }
 
 /** For what has no verdict of ours: a scenario without a plan, or one that broke before it was judged. */

@@ -1,7 +1,10 @@
 import { appendFileSync } from 'node:fs';
 import type { Binding } from '../binding/binding.ts';
 import type { InjectedFault, Testbed } from '../binding/testbed.ts';
+import type { FaultLine, HealLine } from '../model/record.ts';
 import type { Topology } from '../model/topology.ts';
+import type { Cleanliness } from '../model/verdict.ts';
+import { cleanlinessOf } from '../run/cleanliness.ts';
 
 export interface ReservableOptions {
   /** Files that the lines of the record and the raw commands are appended to. */
@@ -23,7 +26,7 @@ export interface Reservable {
   atEnd(act: () => Promise<void>): void;
   /** Heals, stops and gives back everything that is still held; one failure never blocks the others. */
   end(): Promise<{
-    readonly dirty: readonly string[];
+    readonly cleanliness: Cleanliness;
     readonly errors: readonly Error[];
     readonly files: readonly string[];
   }>;
@@ -32,12 +35,18 @@ export interface Reservable {
 /** Testbeds for scenarios without a plan: whatever the body starts or injects is undone at the end, in reverse order. */
 export function reservable({ record, steps }: ReservableOptions): Reservable {
   const undo: (() => Promise<void>)[] = [];
+  const faults: (FaultLine | HealLine)[] = [];
   const dirty: string[] = [];
   const errors: Error[] = [];
   const files = new Set<string>();
   const append = (file: string, line: object): void => {
     files.add(file);
     appendFileSync(file, `${JSON.stringify(line)}\n`);
+  };
+
+  const note = (line: FaultLine | HealLine): void => {
+    faults.push(line);
+    append(record, line);
   };
 
   const watched = (testbed: Testbed): Testbed => ({
@@ -66,15 +75,11 @@ export function reservable({ record, steps }: ReservableOptions): Reservable {
     },
     async inject(fault, id) {
       const injected = await testbed.inject(fault, id);
-      append(record, { kind: 'fault', id, fault, injectedNs: await testbed.now() });
+      note({ kind: 'fault', id, fault, injectedNs: await testbed.now() });
       let healing: ReturnType<InjectedFault['heal']> | undefined;
       const heal = async (): ReturnType<InjectedFault['heal']> => {
         const healed = await injected.heal();
-        append(record, { kind: 'heal', fault: id, ...healed });
-        if (!healed.verified)
-          dirty.push(
-            `${id}: expected ${healed.expected}, found ${healed.observed}${healed.manual ? `; by hand: ${healed.manual}` : ''}`,
-          );
+        note({ kind: 'heal', fault: id, ...healed });
         return healed;
       };
       const once = (): ReturnType<InjectedFault['heal']> => (healing ??= heal());
@@ -102,7 +107,8 @@ export function reservable({ record, steps }: ReservableOptions): Reservable {
           errors.push(error instanceof Error ? error : new Error(String(error)));
         }
       }
-      return { dirty, errors, files: [...files] };
+      const seen = cleanlinessOf(faults);
+      return { cleanliness: { ...seen, dirty: [...seen.dirty, ...dirty] }, errors, files: [...files] };
     },
   };
 }

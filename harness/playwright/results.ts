@@ -1,4 +1,4 @@
-import type { Outcome } from '../model/verdict.ts';
+import type { Cleanliness, Outcome } from '../model/verdict.ts';
 import type { PlanDescription } from '../run/describe-plan.ts';
 import type { Trouble } from './annotations.ts';
 
@@ -15,8 +15,8 @@ export interface ScenarioResult {
   readonly folder?: string;
   readonly plan?: PlanDescription;
   readonly trouble?: Trouble;
-  /** What could not be restored, one line each. */
-  readonly dirty: readonly string[];
+  /** Of its plan and of what its body injected, together. */
+  readonly cleanliness: Cleanliness;
   readonly errors: readonly string[];
   /** Why it was not run. */
   readonly skipped?: string;

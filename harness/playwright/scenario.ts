@@ -124,10 +124,11 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
           info,
         );
       });
-      const { dirty, errors, files } = await reserving.end();
+      const { cleanliness, errors, files } = await reserving.end();
+      const { dirty } = cleanliness;
       for (const file of files)
         info.attachments.push({ name: path.basename(file), path: file, contentType: 'application/x-ndjson' });
-      for (const line of dirty) info.annotations.push({ type: ANNOTATION.dirty, description: line });
+      info.annotations.push({ type: ANNOTATION.cleanliness, description: JSON.stringify(cleanliness) });
       if (dirty.length > 0) throw new Error(`TESTBED LEFT DIRTY\n${dirty.map(line => `  ! ${line}`).join('\n')}`);
       const [first] = errors;
       if (first) throw first;

@@ -102,6 +102,12 @@ t.test('what fails beside a plan is no pass', async t => {
   const { code, out } = await play('beside', '-g', '@beside');
   t.equal(code, 1);
   t.match(out, /✗ FAIL .*beside it meets its limits and fails beside them/);
+  const [folder = ''] = foldersIn('beside');
+  t.match(
+    JSON.parse(readFileSync(path.join(folder, 'verdict.json'), 'utf8')),
+    { outcome: 'fail', reason: /^beside the plan: .*toBe/, checks: [{ outcome: 'pass' }] },
+    'the folder says so too',
+  );
 });
 
 t.test(
@@ -127,7 +133,7 @@ t.test(
     );
     t.match(out, / PASS \[.*it meets its limits/);
     t.match(out, / PASS \[.*an ordinary body is healed and given back/);
-    t.match(out, /CLEAN — 1 injected, 1 healed, 1 verified/);
+    t.match(out, /CLEAN — 2 injected, 2 healed, 2 verified/, 'one by the plan, one by the body');
     t.match(readFileSync(junit, 'utf8'), /<failure/);
     for (const folder of foldersIn('mixed')) {
       t.same(readdirSync(folder).toSorted(), [
