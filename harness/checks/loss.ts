@@ -8,7 +8,8 @@ import { readUncertainty } from './uncertainty.ts';
  * Packets dropped by the fabric over the phase: the total of all ports' drop counters, all priorities, probes included.
  * (Frames that vanish in a cut fibre are counted by nobody's port; `probeLoss` sees them.)
  *
- * Method: last minus first reading of each port in the phase, one sample per port. Statistic: total. U: 0, counters
+ * Method: last minus first reading of each port in the phase, one sample per port. Counters that stood still everywhere while rounds
+ * finished were not read afresh (an agent that caches): they tell nothing. Statistic: total. U: 0, counters
  * count; not known in `sim` with packet trains.
  */
 export const lossKpi: Kpi = {
@@ -18,6 +19,11 @@ export const lossKpi: Kpi = {
   statistic: 'total',
   measure: (view, phase) =>
     measurement({ ...lossKpi, method: 'growth of the drop counter of every port' }, { view, phase }, seen => {
+      const sent = counterGrowth(seen, ['txPackets']).ports;
+      if (seen.rounds.length > 0 && sent.length > 0 && sent.every(({ grew }) => grew.txPackets === 0)) {
+        const missing = `no port counted a packet while ${seen.rounds.length} rounds finished`;
+        return { samples: [], expected: sent.length, missing };
+      }
       const growth = counterGrowth(seen, ['drops']);
       const samples = growth.ports.map(({ grew }) => grew.drops ?? Number.NaN);
       return {

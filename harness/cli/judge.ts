@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { judge } from '../run/judge.ts';
 import type { DecisionRule } from '../model/plan.ts';
 import { readProfile } from '../run/profile.ts';
 import { replayLine } from '../run/replay-line.ts';
-import { EvidenceError, writeVerdict } from '../run/run-folder.ts';
+import { EvidenceError, slug, writeVerdict } from '../run/run-folder.ts';
 import { exitCode } from './exit-code.ts';
 import { finished, readRun, writeReports } from './run-reports.ts';
 import type { StoredRun } from './run-reports.ts';
@@ -16,7 +17,10 @@ export interface JudgeCommand {
   readonly decision?: DecisionRule;
 }
 
-/** Judges a stored run again, without any testbed; the new verdict and reports replace the old. Resolves with the exit code. */
+/**
+ * Judges a stored run again, without any testbed. By its own rules: the new verdict and reports replace the old. By another profile or
+ * decision rule: they go to a folder of their own inside the run's, and what was judged by the run's own rules stays. Gives the exit code.
+ */
 export function judgeAgain({ folder, profile, decision }: JudgeCommand): number {
   const limits = profile === undefined ? undefined : readProfile(textOf(profile), profile);
   const verdict = legible(folder, () => {
@@ -26,9 +30,14 @@ export function judgeAgain({ folder, profile, decision }: JudgeCommand): number 
       ...(limits !== undefined && { profile: limits }),
       ...(decision !== undefined && { decision }),
     });
-    writeReports(run, judged);
-    writeVerdict(folder, judged);
-    printSummary([finished(run, judged, process.cwd())], { notes: run.truncated });
+    const rules = [limits && `profile-${slug(limits.name)}`, decision].filter(rule => rule !== undefined);
+    const into = rules.length === 0 ? folder : path.join(folder, `judged-${rules.join('-')}`);
+    mkdirSync(into, { recursive: true });
+    writeReports(run, judged, into);
+    writeVerdict(into, judged);
+    const notes =
+      rules.length === 0 ? [] : [`The run's own verdict stays ${run.verdict?.outcome.toUpperCase() ?? 'unwritten'}.`];
+    printSummary([finished({ ...run, folder: into }, judged, process.cwd())], { notes: [...run.truncated, ...notes] });
     return judged;
   });
   return exitCode([{ outcome: verdict.outcome, dirty: verdict.cleanliness.dirty.length > 0 }], { interrupted: false });

@@ -55,12 +55,12 @@ export function finished(run: StoredRun, verdict: RunVerdict, from: string): Fin
   };
 }
 
-/** Writes the four reports of one run beside its record. @throws EvidenceError */
-export function writeReports(run: StoredRun, verdict: RunVerdict): void {
-  const list = [finished(run, verdict, run.folder)];
+/** Writes the four reports of one run, beside its record when no other folder is named. @throws EvidenceError */
+export function writeReports(run: StoredRun, verdict: RunVerdict, into = run.folder): void {
+  const list = [finished({ ...run, folder: into }, verdict, into)];
   const { lines: steps } = readSteps(run.folder);
   write(
-    path.join(run.folder, REPORT_FILES.html),
+    path.join(into, REPORT_FILES.html),
     renderHtml({
       lines: run.lines,
       verdict,
@@ -70,9 +70,9 @@ export function writeReports(run: StoredRun, verdict: RunVerdict): void {
       ...(run.host && { host: { ...run.host } }),
     }),
   );
-  write(path.join(run.folder, REPORT_FILES.junit), renderJunit(list));
-  write(path.join(run.folder, REPORT_FILES.tap), renderTap(list));
-  write(path.join(run.folder, REPORT_FILES.json), renderJson(list));
+  write(path.join(into, REPORT_FILES.junit), renderJunit(list));
+  write(path.join(into, REPORT_FILES.tap), renderTap(list));
+  write(path.join(into, REPORT_FILES.json), renderJson(list));
 }
 
 /** @throws EvidenceError */

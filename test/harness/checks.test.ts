@@ -571,6 +571,14 @@ void t.test('counters are compared between the first and the last reading of the
   );
   t.match(measured(lossKpi, 'northCut'), { samples: [], missing: 'no port reported drops' });
   t.match(
+    measured(lossKpi, 'northCut', during({ drops: 3, txPackets: 9 }, { drops: 3, txPackets: 9 })),
+    { samples: [], missing: 'no port counted a packet while 5 rounds finished' },
+    'an agent that answers from a cache has not counted zero drops',
+  );
+  t.match(measured(lossKpi, 'northCut', during({ drops: 3, txPackets: 9 }, { drops: 3, txPackets: 10 })), {
+    samples: [0],
+  });
+  t.match(
     measured(pfcPauseKpi, 'northCut', during({ pausedNs: 1 * MS }, { pausedNs: 3 * MS })),
     { samples: [0.04] },
     '2 of 50 ms',

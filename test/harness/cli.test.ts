@@ -191,10 +191,12 @@ t.test('a stored run is judged again by other limits, and its reports are writte
   const [folder = ''] = foldersIn('judged');
   const strict = await farspan(['judge', folder, '--profile', profile('strict', '900 Gb/s')]);
   t.equal(strict.code, 1, strict.err);
-  t.match(JSON.parse(readFileSync(path.join(folder, 'verdict.json'), 'utf8')), {
+  t.match(JSON.parse(readFileSync(path.join(folder, 'judged-profile-strict/verdict.json'), 'utf8')), {
     outcome: 'fail',
     checks: [{ source: 'this test' }],
   });
+  t.ok(existsSync(path.join(folder, 'judged-profile-strict/report.html')));
+  t.match(JSON.parse(readFileSync(path.join(folder, 'verdict.json'), 'utf8')), { outcome: 'pass' }, 'its own stays');
   unlinkSync(path.join(folder, 'report.html'));
   const damaged = path.join(scratch, 'damaged');
   mkdirSync(damaged);
