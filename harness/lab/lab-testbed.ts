@@ -128,7 +128,8 @@ class LabTestbed implements Testbed {
     const end = (await this.now()) + until.withinNs;
     let done = await load.rounds();
     while (done < until.round) {
-      const left = end - (await this.now());
+      const before = await this.now();
+      const left = end - before;
       if (left < 1) break;
       const virtual = clock.kind === 'virtual';
       const row = { host: load.host, pid: load.pid, rounds: until.round };
@@ -136,6 +137,9 @@ class LabTestbed implements Testbed {
       done = await load.rounds();
       // The clock says the row is there and the host does not show it: waiting again would not move time.
       if (virtual && met) break;
+      if (virtual && (await this.now()) <= before) {
+        throw new Error(`The clock of ${this.name} stands at ${before} ns: it was asked to move on and did not.`);
+      }
     }
     await this.#look();
     return done >= until.round;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { RecordLine, RunLine } from '../../harness/model/record.ts';
@@ -33,13 +33,15 @@ export async function play(options: {
   await new Promise(resolve => child.on('close', resolve));
   const folders = readdirSync(runs, { withFileTypes: true }).filter(entry => entry.isDirectory());
   if (folders.length === 0) throw new Error(`farspan ${args.join(' ')} wrote no run:\n${said}`);
-  return folders.map(({ name }) => {
+  const played = folders.map(({ name }) => {
     const text = readFileSync(path.join(runs, name, 'record.ndjson'), 'utf8').trim();
     const lines = text.split('\n').map(line => JSON.parse(line) as RecordLine);
     const { scenario, plan } = lines[0] as RunLine;
     const verdict = JSON.parse(readFileSync(path.join(runs, name, 'verdict.json'), 'utf8')) as RunVerdict;
     return { title: scenario.title, catches: plan.catches, verdict, lines };
   });
+  rmSync(runs, { recursive: true, force: true });
+  return played;
 }
 
 /** A pattern that matches these titles and nothing else. */
