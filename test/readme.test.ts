@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { EXIT } from '../harness/cli/exit-code.ts';
@@ -31,13 +31,24 @@ t.test('the scenario that the README shows is the one on the shelf', async t => 
 
 t.test('the scenario without a plan that the README shows compiles as shown, plays and is left clean', async t => {
   const [, body = ''] = blocks('ts');
-  const folder = mkdtempSync(path.join(ROOT, 'scenarios', 'readme-'));
+  // Outside scenarios/, where other tests play the shelf at the same time; inside the package, so that #harness is found.
+  mkdirSync(path.join(ROOT, 'results'), { recursive: true });
+  const folder = mkdtempSync(path.join(ROOT, 'results', 'readme-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const head = read('scenarios/failover/span-cut.scenario.ts').split("scenario('")[0];
-  writeFileSync(path.join(folder, 'by-hand.scenario.ts'), `${head}${body}`);
-  const runs = mkdtempSync(path.join(ROOT, 'runs-'));
-  t.teardown(() => rmSync(runs, { recursive: true, force: true }));
-  const { code, out } = await farspan('run', '--world', 'sim', '--runs', runs, '-g', 'a hand-made question');
+  const head = read('scenarios/failover/span-cut.scenario.ts').split("scenario('")[0] ?? '';
+  writeFileSync(path.join(folder, 'by-hand.scenario.ts'), `${head.replace('../', '../../scenarios/')}${body}`);
+  writeFileSync(
+    path.join(folder, 'playwright.config.ts'),
+    `import config from '../../playwright.config.ts';
+     const [sim] = config.projects;
+     const binding = ${JSON.stringify(path.join(ROOT, 'emulators/fabric-sim/binding.ts'))};
+     const profileFile = ${JSON.stringify(path.join(ROOT, 'scenarios/profiles/default.yaml'))};
+     const reporter = [[${JSON.stringify(path.join(ROOT, 'harness/playwright/reporter.ts'))}]];
+     const projects = [{ ...sim, use: { ...sim.use, binding, profileFile } }];
+     export default { ...config, testDir: '.', outputDir: 'output', reporter, projects };
+    `,
+  );
+  const { code, out } = await farspan('run', '--config', path.join(folder, 'playwright.config.ts'), '--runs', folder);
   t.equal(code, EXIT.pass, out);
   t.match(out, /1 injected, 1 healed, 1 verified/);
 });
