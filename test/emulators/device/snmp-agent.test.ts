@@ -309,7 +309,7 @@ void t.test(
         );
         t.equal(read.size, expected.size, `${file}: no row more, no row less`);
       } finally {
-        await session.close();
+        session.close();
         await agent.close();
       }
     }
