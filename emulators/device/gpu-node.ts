@@ -322,7 +322,6 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
         beginPs,
         packets: () => stream.sent(),
         lost: () =>
-          stream.lost?.() ??
           Math.max(
             0,
             stream.sent() -

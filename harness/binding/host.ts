@@ -1,5 +1,6 @@
 import type { Load } from '../model/load.ts';
 import type { PortCounters } from '../model/record.ts';
+import type { DeviceFacts } from './device-facts.ts';
 
 export interface CollectiveRow {
   readonly round: number;
@@ -17,12 +18,7 @@ export interface ProbeCount {
 /** A GPU node. One rank, one NIC. */
 export interface Host {
   readonly name: string;
-  facts(): Promise<{
-    readonly model: string;
-    readonly software: string;
-    readonly serial: string;
-    readonly baseMac: string;
-  }>;
+  facts(): Promise<DeviceFacts>;
   /** GPUs that are throttled now, with the reason in the driver's words; empty when none is. */
   throttled(): Promise<readonly string[]>;
   counters(): Promise<{ readonly [K in keyof PortCounters]: bigint | null }>;

@@ -19,13 +19,6 @@ export interface ShaperCounters {
 /** A box that emulates fibre: delay and loss per direction. */
 export interface SpanShaper {
   readonly name: string;
-  /** As for a switch; `baseMac` is that of the first interface, `serial` empty where the box has none. */
-  facts?(): Promise<{
-    readonly model: string;
-    readonly software: string;
-    readonly serial: string;
-    readonly baseMac: string;
-  }>;
   read(direction: 'a-to-b' | 'b-to-a'): Promise<ShaperState>;
   counters(direction: 'a-to-b' | 'b-to-a'): Promise<ShaperCounters>;
   setLight(direction: 'a-to-b' | 'b-to-a', state: 'on' | 'off'): Promise<void>;

@@ -1,4 +1,5 @@
 import type { PortCounters } from '../model/record.ts';
+import type { DeviceFacts } from './device-facts.ts';
 
 export interface PortStatus {
   readonly adminUp: boolean;
@@ -24,13 +25,7 @@ export interface LldpNeighbor {
 /** A switch we may steer and read. Everything vendor-specific stays behind this. Ports carry the device's own names. */
 export interface Switch {
   readonly name: string;
-  /** Model, software version, serial and base MAC, as the device states them. */
-  facts(): Promise<{
-    readonly model: string;
-    readonly software: string;
-    readonly serial: string;
-    readonly baseMac: string;
-  }>;
+  facts(): Promise<DeviceFacts>;
   setPort(port: string, state: 'up' | 'down'): Promise<void>;
   ports(): Promise<ReadonlyMap<string, PortStatus>>;
   /** Every counter this device has for the given ports, since boot, exact. */

@@ -1,3 +1,4 @@
+import type { DeviceFacts } from '../binding/device-facts.ts';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import { DeviceError } from '../binding/device-error.ts';
 import type { Host } from '../binding/host.ts';
@@ -12,10 +13,9 @@ import type { Step } from '../model/record.ts';
 import { magnitude } from '../model/units.ts';
 import { resolveCredential } from './credentials.ts';
 import type { Inventory, InventoryDevice } from './inventory.ts';
-import type { Facts } from './right-box.ts';
 
 /** A device with its session up, and the one question that every kind answers. */
-export type Opened = { readonly facts: () => Promise<Facts> } & (
+export type Opened = { readonly facts: () => Promise<DeviceFacts> } & (
   | { readonly kind: 'switch'; readonly driver: Switch }
   | { readonly kind: 'host'; readonly driver: Host }
   | { readonly kind: 'span'; readonly driver: SpanShaper }
@@ -116,7 +116,7 @@ export async function connectDevice(name: string, options: ConnectOptions): Prom
 }
 
 /** A Linux box says who it is by its kernel, its DMI serial (where it has one) and the MAC of its first span interface. */
-async function spanBoxFacts(name: string, shell: Shell): Promise<Facts> {
+async function spanBoxFacts(name: string, shell: Shell): Promise<DeviceFacts> {
   const ask = async (command: string): Promise<string> => {
     const { exitCode, stdout, stderr } = await shell.run(command);
     if (exitCode !== 0)

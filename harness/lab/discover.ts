@@ -1,15 +1,15 @@
+import type { DeviceFacts } from '../binding/device-facts.ts';
 import { Document } from 'yaml';
 import type { LldpNeighbor } from '../binding/switch.ts';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import { connectDevice, type ConnectOptions } from './connect.ts';
 import type { Inventory } from './inventory.ts';
-import type { Facts } from './right-box.ts';
 import { suggest } from './near-miss.ts';
 
 /** What one switch said. */
 export interface Seen {
   readonly device: string;
-  readonly facts: Facts;
+  readonly facts: DeviceFacts;
   readonly neighbors: readonly LldpNeighbor[];
 }
 

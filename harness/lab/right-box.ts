@@ -1,13 +1,7 @@
 import { TestbedUnavailable } from '../binding/binding.ts';
+import type { DeviceFacts } from '../binding/device-facts.ts';
 import type { Opened } from './connect.ts';
 import type { Inventory } from './inventory.ts';
-
-export interface Facts {
-  readonly model: string;
-  readonly software: string;
-  readonly serial: string;
-  readonly baseMac: string;
-}
 
 const mac = (text: string): string => text.toLowerCase().replaceAll('-', ':');
 
@@ -19,7 +13,7 @@ const mac = (text: string): string => text.toLowerCase().replaceAll('-', ':');
 export async function rightBox(
   device: string,
   { opened, inventory }: { readonly opened: Opened; readonly inventory: Inventory },
-): Promise<Facts> {
+): Promise<DeviceFacts> {
   const entry = inventory.devices[device];
   const facts = await opened.facts();
   const differences = differs(entry ?? {}, facts);
@@ -41,7 +35,7 @@ export async function rightBox(
 /** What the inventory states and the device denies, in words. */
 export function differs(
   stated: { readonly serial?: string | undefined; readonly baseMac?: string | undefined },
-  facts: Facts,
+  facts: DeviceFacts,
 ): readonly string[] {
   const differences: string[] = [];
   if (stated.serial !== undefined && stated.serial !== facts.serial) {

@@ -40,8 +40,6 @@ export interface Flow {
 export interface DatagramStream {
   sent(): number;
   received(): number;
-  /** Datagrams that are known to be dropped by now: sent = received + lost + in flight. Absent where it is not counted. */
-  lost?(): number;
   stop(): void;
 }
 
