@@ -11,6 +11,7 @@ import { plan } from './plan.ts';
 import { run } from './run.ts';
 import { tour } from './tour.ts';
 import type { WorldSettings } from './world-settings.ts';
+import type { Settings } from '../run/vary.ts';
 
 const WORLDS = ['sim', 'emulated', 'lab'];
 const MOST_SEED = 2 ** 32 - 1;
@@ -22,6 +23,7 @@ interface Typed {
   readonly option: Readonly<Record<string, string>>;
   readonly runs: string;
   readonly grep?: string;
+  readonly set?: Settings;
   readonly defect?: string;
   readonly inventory?: string;
   readonly profile?: string;
@@ -168,6 +170,7 @@ function scenarioOptions(command: Command): Command {
     .addOption(seedOption())
     .option('--defect <name>', 'a defect planted in the simulated fabric, to see the limits catch it')
     .option('--option <name=value>', 'another option of the world; may be repeated', pair, {})
+    .option('--set <path=value>', 'a value of the plan other than declared; may be repeated', setting)
     .option('--inventory <file>', 'the lab, for --world lab')
     .option('--profile <file>', 'limits (YAML) instead of scenarios/profiles/default.yaml')
     .option('--config <file>', "a Playwright configuration with your own scenarios and worlds, instead of Farspan's")
@@ -194,6 +197,15 @@ function positive(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Give a positive number.');
   return value;
+}
+
+function setting(text: string, before: Settings = {}): Settings {
+  const at = text.indexOf('=');
+  const [path, value] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
+  if (at < 0 || path === '' || value === '')
+    throw new InvalidArgumentError("Write 'PATH=VALUE', such as 'topology.spans.*.length=10 km'.");
+  if (Object.hasOwn(before, path)) throw new InvalidArgumentError(`${path} is set twice.`);
+  return { ...before, [path]: value };
 }
 
 function pair(text: string, before: WorldSettings['option']): WorldSettings['option'] {

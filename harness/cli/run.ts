@@ -116,7 +116,7 @@ const bare = ({ title, file, durationMs }: ScenarioResult, verdict: RunVerdict):
 
 function bareVerdict(
   { outcome, errors, skipped, cleanliness, title, world }: ScenarioResult,
-  { seed, train, defect, inventory, option, config, profile }: RunCommand,
+  { seed, train, defect, inventory, option, set, config, profile }: RunCommand,
 ): RunVerdict {
   return {
     outcome,
@@ -131,6 +131,7 @@ function bareVerdict(
       title,
       trainPackets: world === 'lab' ? null : train,
       options: { ...option, ...(defect !== undefined && { defect }), ...(inventory !== undefined && { inventory }) },
+      ...(set !== undefined && { set }),
       ...(config !== undefined && { configFile: config }),
       ...(profile !== undefined && { profileFile: profile }),
     }),

@@ -12,6 +12,8 @@ export interface WorldSettings {
   readonly inventory?: string;
   /** Other options of the world. */
   readonly option: Readonly<Record<string, string>>;
+  /** What is other in every plan than declared. */
+  readonly set?: Readonly<Record<string, string>>;
   readonly profile?: string;
   readonly runs: string;
   /** Another Playwright configuration than Farspan's own. */
@@ -24,7 +26,18 @@ export interface WorldSettings {
  * @throws UsageError when the options contradict each other or a file is not there
  * @throws ProfileError with the line of each mistake in the profile
  */
-export function settingsOf({ worlds, seed, train, defect, inventory, option, profile, runs, config }: WorldSettings): {
+export function settingsOf({
+  worlds,
+  seed,
+  train,
+  defect,
+  inventory,
+  option,
+  set = {},
+  profile,
+  runs,
+  config,
+}: WorldSettings): {
   readonly env: Readonly<Record<string, string>>;
   readonly runsDir: string;
 } {
@@ -50,6 +63,7 @@ export function settingsOf({ worlds, seed, train, defect, inventory, option, pro
       FARSPAN_OPTIONS: JSON.stringify(options),
       FARSPAN_RUNS: runsDir,
       FARSPAN_TRAIN: String(train),
+      FARSPAN_SET: JSON.stringify(set),
       ...(profile !== undefined && { FARSPAN_PROFILE: path.resolve(profile) }),
     },
   };

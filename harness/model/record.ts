@@ -41,6 +41,8 @@ export interface RunLine {
   /** Options of the world that change the fabric, such as a planted defect. */
   readonly options: Readonly<Record<string, string>>;
   readonly plan: Plan;
+  /** Where the plan is other than the scenario declares it, path by path as it was asked for; absent when nowhere. */
+  readonly set?: Readonly<Record<string, string>>;
   /** The rule in force: the plan's, or the world's default. */
   readonly decision: DecisionRule;
   /** The profile in force, whole, so that the run can be judged again without the file. */

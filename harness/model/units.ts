@@ -56,6 +56,17 @@ export function magnitude(quantity: Quantity | Rounds): number {
   return value * scale;
 }
 
+/** The units of each kind of quantity. */
+export const UNITS_OF = {
+  duration: ['ns', 'us', 'ms', 's', 'min', 'h'],
+  rate: ['b/s', 'kb/s', 'Mb/s', 'Gb/s', 'Tb/s'],
+  size: ['B', 'KiB', 'MiB', 'GiB', 'KB', 'MB', 'GB'],
+  distance: ['m', 'km'],
+  share: ['%'],
+  count: ['packets'],
+  rounds: ['round', 'rounds'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
 /** Units of a dimension with their size in its base unit, greatest first. */
 export const LADDERS: Readonly<Record<Dimension, readonly (readonly [number, string])[]>> = {
   duration: [

@@ -19,6 +19,7 @@ const USAGE: ReadonlySet<string> = new Set([
   'ProfileError',
   'UsageError',
   'OptionRefused',
+  'VariationError',
 ]);
 
 /** By the error's class: its name as thrown, or the class it was made from. */

@@ -15,11 +15,11 @@ import type { RunVerdict } from '../model/verdict.ts';
 import { checkPlan, PlanError } from '../run/check-plan.ts';
 import { asError } from '../run/conduct.ts';
 import { describePlan } from '../run/describe-plan.ts';
-import { hostFacts } from '../run/host-facts.ts';
-import { play } from '../run/play.ts';
 import { ProfileError, readProfile } from '../run/profile.ts';
-import { replayLine } from '../run/replay-line.ts';
-import { EvidenceError, RUN_FILES, RunFolder } from '../run/run-folder.ts';
+import { EvidenceError, RUN_FILES } from '../run/run-folder.ts';
+import { runInFolder, simulated } from '../run/run-in-folder.ts';
+import { vary } from '../run/vary.ts';
+import type { Settings } from '../run/vary.ts';
 import { ANNOTATION, troubleOf } from './annotations.ts';
 import { decides, errorAt, failureMessage, missed } from './failure-message.ts';
 import { reservable } from './reservable.ts';
@@ -169,12 +169,27 @@ export function plan<const P extends string>(declared: Plan<P>) {
   ): Promise<void> => {
     const root = rootOf(info);
     const described = { title: titleOf(info), file: relative(root, info.file), line: info.line, tags: info.tags };
-    if (process.env['FARSPAN_DRY'] === 'plan') {
-      info.annotations.push({ type: ANNOTATION.plan, description: JSON.stringify(describePlan(declared, described)) });
+    const dry = process.env['FARSPAN_DRY'];
+    if (dry === 'plan' || dry === 'sweep') {
+      const sweepable = dry === 'sweep' && {
+        sweepable: {
+          plan: relocated(declared, root),
+          root,
+          binding: path.resolve(root, binding),
+          provider: provider === '' ? '' : path.resolve(root, provider),
+          world,
+          worldOptions,
+          profileFile: profileFile === '' ? '' : path.resolve(root, profileFile),
+          trainPackets,
+        },
+      };
+      const description = JSON.stringify({ ...describePlan(await asSet(declared, info), described), ...sweepable });
+      info.annotations.push({ type: ANNOTATION.plan, description });
       info.skip(true, 'only the plan was asked for');
     }
     const options = { stage, binding, provider, world, seed, worldOptions, profileFile, runsDir, trainPackets };
-    const played = await noted(stage.hold(staged(options, { declared, root, described, info })), info);
+    const varied = relocated(await asSet(declared, info), root);
+    const played = await noted(stage.hold(staged(options, { declared: varied, root, described, info })), info);
     await show(played, { root, world, info });
   };
 }
@@ -202,67 +217,71 @@ async function staged(
   options: ScenarioOptions & Pick<ScenarioFixtures, 'stage'>,
   { declared, root, described, info }: Scene,
 ): Promise<Shown> {
-  const { stage, world, seed, worldOptions, trainPackets } = options;
-  const begun = new Date();
+  const { stage, world, seed, worldOptions, trainPackets, provider } = options;
   const profile = options.profileFile === '' ? null : profileAt(path.resolve(root, options.profileFile));
   const binding = await load<Binding>(options.binding, info);
-  const folder = new RunFolder({
-    root: path.resolve(root, options.runsDir),
-    at: begun,
-    title: described.title,
+  return runInFolder({
+    binding,
+    ...(provider !== '' && {
+      provider: {
+        provide: async (topology, given) => (await load<LabProvider>(provider, info)).provide(topology, given),
+      },
+    }),
+    plan: declared,
+    set: settings(),
+    scenario: described,
     world,
     seed,
+    trainPackets,
+    worldOptions,
+    profile,
+    named: {
+      ...(process.env['FARSPAN_CONFIG'] && { configFile: shortest(process.env['FARSPAN_CONFIG']) }),
+      ...(process.env['FARSPAN_PROFILE'] && { profileFile: shortest(path.resolve(root, options.profileFile)) }),
+    },
+    root,
+    runsDir: path.resolve(root, options.runsDir),
+    now: () => new Date(),
+    onFolder: folder => info.annotations.push({ type: ANNOTATION.run, description: folder }),
+    narrate: (title, body) => (stage.signal.aborted ? body() : scenario.step(title, body)),
+    progress: () => stage.progress(),
+    signal: stage.signal,
   });
-  info.annotations.push({ type: ANNOTATION.run, description: folder.path });
-  folder.host(hostFacts({ root, begun }));
-
-  let stop = async (): Promise<void> => {};
-  try {
-    const lazily: Binding = {
-      reserve: async (topology, reservation) => {
-        const lab = await provideLab(
-          { provider: options.provider, topology, seed, options: simulated(worldOptions, trainPackets) },
-          info,
-        );
-        if (!lab) return binding.reserve(topology, reservation);
-        stop = lab.stop;
-        return binding.reserve(topology, { ...reservation, options: lab.options });
-      },
-    };
-    const played = await play({
-      binding: lazily,
-      plan: {
-        ...declared,
-        expect: declared.expect.map(check => ({
-          ...check,
-          where: { ...check.where, file: relative(root, check.where.file) },
-        })),
-      },
-      header: { version: VERSION, scenario: described, world, seed, trainPackets, options: worldOptions, profile },
-      worldOptions: simulated(worldOptions, trainPackets),
-      folder,
-      replay: replayLine({
-        world,
-        seed,
-        trainPackets,
-        title: described.title,
-        options: worldOptions,
-        ...(process.env['FARSPAN_CONFIG'] && { configFile: shortest(process.env['FARSPAN_CONFIG']) }),
-        ...(process.env['FARSPAN_PROFILE'] && {
-          profileFile: shortest(path.resolve(root, options.profileFile)),
-        }),
-      }),
-      narrate: (title, body) => (stage.signal.aborted ? body() : scenario.step(title, body)),
-      progress: () => stage.progress(),
-      signal: stage.signal,
-    });
-    return { ...played, folder: folder.path };
-  } finally {
-    folder.close();
-    await stop();
-    folder.host(hostFacts({ root, begun, ended: new Date() }));
-  }
 }
+
+/** The plan as `--set` makes it. */
+async function asSet(declared: Plan, info: TestInfo): Promise<Plan> {
+  const set = settings();
+  if (Object.keys(set).length === 0) return declared;
+  return noted(
+    (async () => {
+      try {
+        const varied = vary(declared, set);
+        checkPlan(varied);
+        return varied;
+      } catch (error) {
+        // The mistake is in what was typed: a frame of ours explains nothing.
+        const { message } = asError(error);
+        const { file, line, column } = info;
+        (error as Error).stack = `${(error as Error).name}: ${message}\n    at ${file}:${line}:${column}`;
+        throw error;
+      }
+    })(),
+    info,
+  );
+}
+
+/** What `farspan run --set` changes in every plan. */
+const settings = (): Settings => JSON.parse(process.env['FARSPAN_SET'] ?? '{}') as Settings;
+
+/** Call sites relative to the root, so that records of two machines compare. */
+const relocated = (declared: Plan, root: string): Plan => ({
+  ...declared,
+  expect: declared.expect.map(check => ({
+    ...check,
+    where: { ...check.where, file: relative(root, check.where.file) },
+  })),
+});
 
 /** Steps for people, files for the report, and at most one throw, at the line of the first expectation that was missed. */
 async function show(
@@ -354,13 +373,6 @@ async function provideLab({ provider, topology, seed, options }: LabRequest, inf
   return { options: { inventory: lab.inventory }, stop: () => lab.stop() };
 }
 
-/** The simulator's own option rides with the user's; worlds of real packets have none. */
-const simulated = (
-  options: Readonly<Record<string, string>>,
-  trainPackets: number | null,
-): Readonly<Record<string, string>> =>
-  trainPackets === null ? options : { ...options, trainPackets: String(trainPackets) };
-
 /** As `-g` sees it: every describe block, then the title. */
 const titleOf = (info: TestInfo): string => info.titlePath.slice(1).join(' ');
 
@@ -375,7 +387,3 @@ function shortest(file: string): string {
   const near = relative(process.cwd(), file);
   return near.startsWith('..') ? file : near;
 }
-
-const VERSION = (
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version;

@@ -26,6 +26,23 @@ export interface PlanDescription {
   readonly expectations: number;
   /** Packet-hops, before packet trains. */
   readonly cost: number;
+  /** Only where it was asked for: a large fabric makes it large. */
+  readonly sweepable?: Sweepable;
+}
+
+/** What playing a plan outside Playwright needs of the project that it was declared in. Paths are absolute: it never leaves this machine. */
+export interface Sweepable {
+  /** As declared. */
+  readonly plan: Plan;
+  readonly root: string;
+  readonly binding: string;
+  /** Empty for none. */
+  readonly provider: string;
+  readonly world: string;
+  readonly worldOptions: Readonly<Record<string, string>>;
+  /** Empty for none. */
+  readonly profileFile: string;
+  readonly trainPackets: number | null;
 }
 
 export function describePlan(

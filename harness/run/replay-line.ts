@@ -5,6 +5,8 @@ export interface ReplayOptions {
   readonly trainPackets: number | null;
   /** Options of the world as the user gave them. */
   readonly options: Readonly<Record<string, string>>;
+  /** Where the plan is other than declared. */
+  readonly set?: Readonly<Record<string, string>>;
   /** As the user would name it; absent for the default one. */
   readonly profileFile?: string;
   /** Absent for Farspan's own. */
@@ -36,6 +38,7 @@ export function replayLine({
   title,
   trainPackets,
   options,
+  set = {},
   profileFile,
   configFile,
 }: ReplayOptions): string {
@@ -52,6 +55,7 @@ export function replayLine({
     String(seed),
     ...(trainPackets === null ? [] : ['--train', String(trainPackets)]),
     ...flags,
+    ...Object.entries(set).flatMap(([path, value]) => ['--set', `${path}=${value}`]),
     ...(configFile === undefined ? [] : ['--config', configFile]),
     ...(profileFile === undefined ? [] : ['--profile', profileFile]),
   ].map(shellWord);
