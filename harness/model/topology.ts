@@ -44,12 +44,67 @@ export interface EcnSettings {
   readonly max: Size;
   /** Marking probability at `max`, a fraction of 1. */
   readonly probability: number;
+  /** Whose queue counts: the one that a packet joins or the one that it leaves behind; `dequeue` when absent. */
+  readonly at?: 'enqueue' | 'dequeue';
+  /** Beyond `max`: every packet (the default), or the slope goes on up to 1 (`extended`, the form that DCQCN's stability analysis takes). */
+  readonly beyondMax?: 'all' | 'extended';
 }
 
-/** PFC of the lossless priority. Thresholds are per ingress port. */
+/** PFC of the lossless priorities. Thresholds are per ingress port and priority. */
 export interface PfcSettings {
   readonly xoff: Size;
   readonly xon: Size;
+  /** Room per ingress port and lossless priority for what still comes after a pause; from rate and delay when absent. */
+  readonly headroom?: Size;
+  /** An ingress is paused at this share of the free buffer too; 1/8 when absent (dynamic threshold), `null` for `xoff` alone. */
+  readonly freeShare?: number | null;
+  /** Quanta of 512 bit times that a pause frame holds for, refreshed at half of it; 65535 when absent. */
+  readonly quanta?: number;
+  /** Storm watchdog per egress queue; none when absent. */
+  readonly watchdog?: PfcWatchdogSettings;
+  /** Ports that face a span take part too (no headroom covers a long fibre: for studies); false when absent. */
+  readonly overSpans?: boolean;
+}
+
+/** A lossless queue that stays paused for `detection` is emptied and drops until it has been open for `restoration`. */
+export interface PfcWatchdogSettings {
+  readonly detection: Duration;
+  readonly restoration: Duration;
+}
+
+/** How switches spread and hold packets. What is absent is as `fabric/` says. */
+export interface SwitchingSettings {
+  /** Choice among equal next hops; `ecmp` when absent. */
+  readonly loadBalancing?: 'ecmp' | 'adaptive' | 'spray';
+  /** Seeds the switches' hashes; the run's seed when absent. */
+  readonly ecmpSeed?: number;
+  /** ECN and PFC thresholds are declared for 100 Gb/s ports and scaled with the port's rate; true when absent. */
+  readonly scaleThresholds?: boolean;
+  /** A queue without PFC holds at most this multiple of the free buffer (Choudhury and Hahne 1998); the whole buffer when absent. */
+  readonly lossyShare?: number;
+  /** At most so many bytes in one queue without PFC; what comes beyond is trimmed, where it can be, or dropped. */
+  readonly queueLimit?: Size;
+  /** Packets that a full queue can not take lose their payload and go on as so many wire bytes in the control priority. */
+  readonly trimTo?: Size;
+  /** A packet leaves the buffer's account when its transmission starts (the default) or ends. */
+  readonly releaseAt?: 'start' | 'end';
+  /** Priorities 0..7 of acknowledgements and CNPs, RoCE data and datagrams; 6, 3, 0 when absent. 6 and 7 are served first. */
+  readonly priorities?: { readonly control: number; readonly data: number; readonly datagrams: number };
+}
+
+/** What carries the jobs' data. Absent: RoCEv2, go-back-N, DCQCN as `dcqcn` says. */
+export interface TransportSettings {
+  /** Congestion control law by name; `emulators/fabric-sim/transport/laws.ts` lists them. */
+  readonly control: string;
+  /** The law's parameters that differ from its defaults, by their names there. */
+  readonly parameters?: Readonly<Record<string, number>>;
+  readonly recovery?: 'go-back-n' | 'selective-repeat';
+  /** Which path each packet takes: the flow's (the default), or the sender varies the entropy per packet. */
+  readonly spreading?: 'flow' | 'oblivious' | 'bitmap' | 'reps';
+  /** Wire bytes of an acknowledgement; RoCEv2's when absent. */
+  readonly acknowledgementBytes?: Size;
+  /** Packets that one acknowledgement answers at most; as the law wants when absent. */
+  readonly acknowledgeEvery?: number;
 }
 
 /** Timers of the control plane. Each is a parameter with its source beside its default. */
@@ -100,6 +155,8 @@ export interface FabricSettings {
   readonly controlPlane: ControlPlaneSettings;
   readonly dcqcn: DcqcnSettings | null;
   readonly roce: RoceSettings;
+  readonly switching?: SwitchingSettings;
+  readonly transport?: TransportSettings;
 }
 
 /** The abstract shape a scenario asks for. Plain data: any graph of hosts, switches, links and spans. */
