@@ -1,8 +1,12 @@
 import type { Comparison } from './comparison.ts';
+import { rfc6349 } from './rfc-6349.ts';
+import { rfc9438 } from './rfc-9438.ts';
 import { sdrRdma } from './sdr-rdma.ts';
 
 /** Every comparison, in the order of the page. One line each: two people may append at once. */
 export const comparisons: readonly Comparison[] = [
   sdrRdma,
+  rfc9438,
+  rfc6349,
   //
 ];
