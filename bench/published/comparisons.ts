@@ -1,4 +1,5 @@
 import type { Comparison } from './comparison.ts';
+import { dcqcnStability } from './dcqcn-stability.ts';
 import { rfc6349 } from './rfc-6349.ts';
 import { rfc9438 } from './rfc-9438.ts';
 import { sdrRdma } from './sdr-rdma.ts';
@@ -8,5 +9,6 @@ export const comparisons: readonly Comparison[] = [
   sdrRdma,
   rfc9438,
   rfc6349,
+  dcqcnStability,
   //
 ];
