@@ -1,9 +1,12 @@
 import type { DcqcnSettings } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
+import type { CongestionControl, CongestionControlKind, PathFacts } from './congestion-control.ts';
+import { parametersInRange, type ParameterRange } from './parameter-range.ts';
+import { windowAtRate } from './rate-window.ts';
 
 /** DCQCN's parameters in the simulator's units. */
 export interface DcqcnParameters {
-  /** `nic`: alpha runs on a clock of its own; `paper`: alpha rises at each CNP. See {@link Dcqcn}. */
+  /** `nic`: alpha runs on a clock of its own; `paper`: alpha rises at each CNP. See {@link DcqcnControl}. */
   readonly form: 'nic' | 'paper';
   readonly alphaTimerPs: number;
   readonly rateReducePeriodPs: number;
@@ -46,6 +49,8 @@ export function dcqcnParameters(settings: DcqcnSettings): DcqcnParameters {
   return parameters;
 }
 
+const NO_WINDOW = { fullBytes: Number.POSITIVE_INFINITY, mtuBytes: 0 };
+
 /**
  * The reaction point of DCQCN for one flow (Zhu et al., SIGCOMM 2015, section 3.1 and equations 1 to 4):
  *
@@ -56,17 +61,21 @@ export function dcqcnParameters(settings: DcqcnSettings): DcqcnParameters {
  * Two forms, told apart by their parameters:
  * - `paper` (alpha timer not shorter than the reduce period): cut and alpha update happen at the CNP, increases are counted
  *   by timer T and byte counter B; fast recovery while max(T, B) < F, hyper when min(T, B) > F, additive else.
- * - `nic` (alpha timer shorter): alpha is updated once per alpha timer by whether a CNP came in it; a cut is looked for every
- *   reduce period after the first CNP; RT follows RC at a cut only when an increase has happened since the last one;
- *   the first CNP sets alpha = 1; event number i since the cut (i = 0, 1 …) recovers for i < F, adds at F, hyper beyond.
- *   After `rdma-hw.cc` ("Mlx" functions) of the HPCC artefact, https://github.com/alibaba-edu/High-Precision-Congestion-Control.
+ * - `nic` (alpha timer shorter): the first CNP sets alpha = 1 and starts the clocks, and is not counted by them; alpha is updated
+ *   once per alpha timer by whether a CNP came in it; a look-out every reduce period, the first one period after the first CNP,
+ *   cuts when a CNP has come since the last cut, after the alpha update of the same instant; RT follows RC at a cut only when an
+ *   increase has happened since the last one; event number i since the cut (i = 0, 1 …) recovers for i < F, adds at F, hyper beyond.
+ *   After the "Mlx" functions of `rdma-hw.cc` of the HPCC artefact, https://github.com/alibaba-edu/High-Precision-Congestion-Control.
  *
  * No event is spent on the timers: `settle` plays what they would have done by then; alpha's decay over k periods is
  * (1 - g)^k. Rates are bit/s, capped by the line rate.
+ *
+ * With `fullWindowBytes` the window follows the rate (the artefact's VAR_WIN; {@link windowAtRate}); without there is none.
  */
-export class Dcqcn {
+export class DcqcnControl implements CongestionControl {
   /** RC. Valid for the time of the last `settle`. */
   rateBps: number;
+  windowBytes: number;
   private targetBps: number;
   private alpha = 1;
   /** False until the first CNP: nothing runs. */
@@ -86,12 +95,21 @@ export class Dcqcn {
   private owedEveryPs = 0;
   private readonly parameters: DcqcnParameters;
   private readonly lineBps: number;
+  private readonly fullWindowBytes: number;
+  private readonly mtuBytes: number;
 
-  constructor(parameters: DcqcnParameters, lineBps: number) {
+  constructor(
+    parameters: DcqcnParameters,
+    lineBps: number,
+    window: { readonly fullBytes: number; readonly mtuBytes: number } = NO_WINDOW,
+  ) {
     this.parameters = parameters;
     this.lineBps = lineBps;
     this.rateBps = lineBps;
     this.targetBps = lineBps;
+    this.fullWindowBytes = window.fullBytes;
+    this.mtuBytes = window.mtuBytes;
+    this.windowBytes = windowAtRate(window.fullBytes, 1, window.mtuBytes);
   }
 
   /** Plays timers up to and including `nowPs`. */
@@ -120,7 +138,7 @@ export class Dcqcn {
   }
 
   /** A congestion notification has come; of a train `count` of them, which single packets would have spread over `spreadPs`. */
-  notify(nowPs: number, count = 1, spreadPs = 0): void {
+  notified(nowPs: number, count: number, spreadPs: number): void {
     this.settle(nowPs);
     this.notice(nowPs);
     this.owed = count - 1;
@@ -135,7 +153,7 @@ export class Dcqcn {
       this.active = true;
       this.alpha = 1;
       this.alphaEpochPs = nowPs;
-      this.cutAtPs = nowPs;
+      this.cutAtPs = form === 'nic' ? nowPs + rateReducePeriodPs : nowPs;
     } else if (form === 'nic') {
       this.age(nowPs);
       this.alphaCnp = true;
@@ -143,7 +161,7 @@ export class Dcqcn {
     if (form === 'nic') {
       if (this.cutPending) return;
       this.cutPending = true;
-      // The look-outs lie on a grid that starts with the first CNP.
+      // The look-outs lie on a grid that starts one period after the first CNP.
       if (this.cutAtPs < nowPs)
         this.cutAtPs += Math.ceil((nowPs - this.cutAtPs) / rateReducePeriodPs) * rateReducePeriodPs;
       this.settle(nowPs);
@@ -155,9 +173,9 @@ export class Dcqcn {
   }
 
   /** Payload bytes have left: drives the byte counter. */
-  sent(bytes: number): void {
+  sent(_nowPs: number, payloadBytes: number): void {
     if (!this.active) return;
-    this.bytes += bytes;
+    this.bytes += payloadBytes;
     while (this.bytes >= this.parameters.byteCounterBytes) {
       this.bytes -= this.parameters.byteCounterBytes;
       this.byteStage++;
@@ -170,7 +188,7 @@ export class Dcqcn {
     this.age(atPs);
     if (form === 'paper') this.alphaEpochPs = atPs;
     if (form === 'paper' || this.timerStage + this.byteStage > 0) this.targetBps = this.rateBps;
-    this.rateBps = Math.max(minRateBps, this.rateBps * (1 - this.alpha / 2));
+    this.setRate(Math.max(minRateBps, this.rateBps * (1 - this.alpha / 2)));
     this.timerStage = 0;
     this.byteStage = 0;
     this.bytes = 0;
@@ -199,8 +217,131 @@ export class Dcqcn {
     const least = form === 'paper' ? Math.min(this.timerStage, this.byteStage) : most;
     if (most >= fastRecoveryRounds)
       this.targetBps = Math.min(this.lineBps, this.targetBps + (least > fastRecoveryRounds ? hyperBps : additiveBps));
-    this.rateBps = Math.min(this.lineBps, (this.rateBps + this.targetBps) / 2);
+    const next = Math.min(this.lineBps, (this.rateBps + this.targetBps) / 2);
     // Halving the distance for ever never arrives; within 1 bit/s is there.
-    if (this.lineBps - this.rateBps < 1) this.rateBps = this.lineBps;
+    this.setRate(this.lineBps - next < 1 ? this.lineBps : next);
   }
+
+  private setRate(rateBps: number): void {
+    this.rateBps = rateBps;
+    this.windowBytes = windowAtRate(this.fullWindowBytes, rateBps / this.lineBps, this.mtuBytes);
+  }
+}
+
+/** {@link DcqcnControl} with the calls that `roce.ts` makes: no time with the bytes sent. */
+export class Dcqcn extends DcqcnControl {
+  notify(nowPs: number, count = 1, spreadPs = 0): void {
+    this.notified(nowPs, count, spreadPs);
+  }
+
+  override sent(bytes: number): void {
+    super.sent(0, bytes);
+  }
+}
+
+const RANGES = {
+  alphaTimerPs: 'positive',
+  rateReducePeriodPs: 'positive',
+  increaseTimerPs: 'positive',
+  byteCounterBytes: 'not-negative',
+  g: 'share',
+  additiveIncreaseBps: 'not-negative',
+  hyperIncreaseBps: 'not-negative',
+  fastRecoveryRounds: 'count',
+  minRateBps: 'positive',
+  cnpIntervalPs: 'not-negative',
+  varyingWindow: 'flag',
+  fullWindowBytes: 'not-negative',
+} as const satisfies Record<string, ParameterRange>;
+
+/**
+ * DCQCN in the form of the NIC. Defaults: the HPCC artefact's `run.py`, "dcqcn", at 100 Gb/s (R_AI 5 and R_HAI 50 Mb/s per 25 Gb/s of
+ * the line; no byte counter: 0; a CNP with every marked packet's acknowledgement: interval 0). `varyingWindow` 1 is its
+ * "dcqcn_vwin"; `fullWindowBytes` 0 is the path's bandwidth-delay product, any other value the artefact's GLOBAL_T window.
+ */
+export const dcqcn: CongestionControlKind = {
+  name: 'dcqcn',
+  acknowledgements: 'coalesced',
+  cnp: true,
+  ecn: true,
+  telemetry: false,
+  parameters: {
+    alphaTimerPs: 1e6,
+    rateReducePeriodPs: 4e6,
+    increaseTimerPs: 300e6,
+    byteCounterBytes: 0,
+    g: 1 / 256,
+    additiveIncreaseBps: 20e6,
+    hyperIncreaseBps: 200e6,
+    fastRecoveryRounds: 1,
+    minRateBps: 100e6,
+    cnpIntervalPs: 0,
+    varyingWindow: 0,
+    fullWindowBytes: 0,
+  },
+  create: (path, parameters) => dcqcnControl('nic', path, parameters),
+};
+
+/**
+ * DCQCN as published. Defaults: Zhu et al., SIGCOMM 2015, sections 3.1 and 5 (40 Gb/s: g 1/256, alpha timer and T 55 us, B 10 MB,
+ * R_AI 40 Mb/s, F 5, CNPs at most every 50 us); hyper increase 10 x R_AI as its QCN ancestor; least rate R_AI.
+ */
+export const dcqcnPaper: CongestionControlKind = {
+  ...dcqcn,
+  name: 'dcqcn-paper',
+  parameters: {
+    alphaTimerPs: 55e6,
+    rateReducePeriodPs: 50e6,
+    increaseTimerPs: 55e6,
+    byteCounterBytes: 10e6,
+    g: 1 / 256,
+    additiveIncreaseBps: 40e6,
+    hyperIncreaseBps: 400e6,
+    fastRecoveryRounds: 5,
+    minRateBps: 40e6,
+    cnpIntervalPs: 50e6,
+    varyingWindow: 0,
+    fullWindowBytes: 0,
+  },
+  create: (path, parameters) => dcqcnControl('paper', path, parameters),
+};
+
+function dcqcnControl(
+  form: DcqcnParameters['form'],
+  path: PathFacts,
+  parameters: Readonly<Record<string, number>>,
+): CongestionControl {
+  const p = parametersInRange(form === 'nic' ? dcqcn.name : dcqcnPaper.name, parameters, RANGES);
+  const bdpBytes = (path.bottleneckBps * path.baseRttPs) / 8e12;
+  const window = { fullBytes: p.fullWindowBytes || bdpBytes, mtuBytes: path.mtuBytes };
+  return new DcqcnControl(
+    {
+      form,
+      alphaTimerPs: p.alphaTimerPs,
+      rateReducePeriodPs: p.rateReducePeriodPs,
+      increaseTimerPs: p.increaseTimerPs,
+      byteCounterBytes: p.byteCounterBytes || Number.POSITIVE_INFINITY,
+      g: p.g,
+      additiveBps: p.additiveIncreaseBps,
+      hyperBps: p.hyperIncreaseBps,
+      fastRecoveryRounds: p.fastRecoveryRounds,
+      minRateBps: Math.min(p.minRateBps, path.lineBps),
+      cnpIntervalPs: p.cnpIntervalPs,
+    },
+    path.lineBps,
+    p.varyingWindow === 1 ? window : NO_WINDOW,
+  );
+}
+
+/** The parameters of {@link dcqcn} or {@link dcqcnPaper} that a fabric's settings name, and which of the two kinds they are for. */
+export function dcqcnLaw(settings: DcqcnSettings): {
+  readonly kind: CongestionControlKind;
+  readonly parameters: Readonly<Record<string, number>>;
+} {
+  const { form, additiveBps, hyperBps, ...rest } = dcqcnParameters(settings);
+  const kind = form === 'nic' ? dcqcn : dcqcnPaper;
+  return {
+    kind,
+    parameters: { ...kind.parameters, ...rest, additiveIncreaseBps: additiveBps, hyperIncreaseBps: hyperBps },
+  };
 }

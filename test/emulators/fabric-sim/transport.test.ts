@@ -50,15 +50,15 @@ void t.test('DCQCN in the form of the NIC cuts on its own clock and keeps its ta
   const line = 100e9;
   const flow = new Dcqcn(dcqcnParameters(HPCC_DCQCN_100G), line);
   flow.notify(0);
-  t.equal(flow.rateBps, 50e9);
-  // CNP at 1.5 us: a cut waits for the look-out at 4 us. Alpha by then: periods 0-1 none, 1-2 CNP, 2-3 and 3-4 none.
+  t.equal(flow.rateBps, line, 'the first CNP starts the clocks; the first look-out is one period later');
+  // CNP at 1.5 us. Alpha at the look-out at 4 us: periods 0-1 none (the first CNP is not counted), 1-2 CNP, 2-3 and 3-4 none.
   flow.notify(1.5 * US);
   flow.settle(4 * US - 1);
-  t.equal(flow.rateBps, 50e9);
+  t.equal(flow.rateBps, line);
   flow.settle(4 * US);
   const keep = 255 / 256;
   const alpha = (keep * keep + 1 / 256) * keep * keep;
-  t.ok(near(flow.rateBps, 50e9 * (1 - alpha / 2), 1e-12));
+  t.ok(near(flow.rateBps, line * (1 - alpha / 2), 1e-12));
   const low = flow.rateBps;
   // No increase between the two cuts, so the target is still the line rate: one recovery at 304 us.
   flow.settle(304 * US - 1);
