@@ -10,3 +10,5 @@ export { renderSummary } from './render-summary.ts';
 export type { SummaryOptions } from './render-summary.ts';
 export { sanitize } from './sanitize.ts';
 export type { FinishedRun } from './finished-run.ts';
+export { comparisonOf, wallTime } from './check-words.ts';
+export { tally } from './outcome-words.ts';

@@ -9,12 +9,15 @@ import { emulate } from './emulate.ts';
 import { lab } from './lab.ts';
 import { plan } from './plan.ts';
 import { run } from './run.ts';
+import { sweep } from './sweep.ts';
 import { tour } from './tour.ts';
+import type { SweepParameter } from '../model/sweep.ts';
 import type { WorldSettings } from './world-settings.ts';
 import type { Settings } from '../run/vary.ts';
 
 const WORLDS = ['sim', 'emulated', 'lab'];
 const MOST_SEED = 2 ** 32 - 1;
+const MOST_SEEDS = 100_000;
 
 interface Typed {
   readonly world: string;
@@ -70,6 +73,34 @@ scenarioOptions(
 ).action(async (files: string[], typed: Typed) => {
   code = await plan({ ...typed, files, worlds: [typed.world] });
 });
+
+scenarioOptions(
+  program
+    .command('sweep')
+    .description('play a matrix of scenario x parameter x seed on all cores')
+    .argument('[files...]', 'scenario files, or file:line'),
+  { world: ['sim', 'emulated'], one: false },
+)
+  .option('--vary <path=values>', 'values of the plan, comma between; may be repeated', variation, [])
+  .option('--seeds <list>', 'such as 1..5 or 1,4,9', seedList, [7])
+  .option('--workers <n>', 'threads (default: as many as the machine has cores)', whole({ least: 1, most: 256 }))
+  .option('--out <dir>', 'the folder of the sweep (default: a new one in --runs)')
+  .option('--resume', 'go on with the sweep in --out; finished cells are kept')
+  .action(
+    async (
+      files: string[],
+      typed: Omit<Typed, 'seed'> & {
+        readonly vary: readonly SweepParameter[];
+        readonly seeds: readonly number[];
+        readonly out?: string;
+        readonly resume?: true;
+      },
+    ) => {
+      const { vary: parameters, seeds, world, resume, ...rest } = typed;
+      const seed = seeds[0] ?? 7;
+      code = await sweep({ ...rest, files, worlds: [world], seed, seeds, parameters, resume: resume === true });
+    },
+  );
 
 program
   .command('judge')
@@ -163,15 +194,20 @@ function codeOf(error: unknown): number {
   return { usage: EXIT.usage, lease: EXIT.lease, evidence: EXIT.evidence, lab: EXIT.error }[troubleOf(thrown)];
 }
 
-function scenarioOptions(command: Command): Command {
-  return command
+/** @param one one plan as it is said here, on one seed; otherwise the command has its own way to say many */
+function scenarioOptions(command: Command, { world = WORLDS, one = true } = {}): Command {
+  command
     .option('-g, --grep <pattern>', 'only scenarios whose title or tag matches')
-    .addOption(new Option('--world <world>', 'where to play').choices(WORLDS).default('sim'))
-    .addOption(seedOption())
+    .addOption(new Option('--world <world>', 'where to play').choices(world).default('sim'));
+  if (one) {
+    command
+      .addOption(seedOption())
+      .option('--set <path=value>', 'a value of the plan other than declared; may be repeated', setting)
+      .option('--inventory <file>', 'the lab, for --world lab');
+  }
+  return command
     .option('--defect <name>', 'a defect planted in the simulated fabric, to see the limits catch it')
     .option('--option <name=value>', 'another option of the world; may be repeated', pair, {})
-    .option('--set <path=value>', 'a value of the plan other than declared; may be repeated', setting)
-    .option('--inventory <file>', 'the lab, for --world lab')
     .option('--profile <file>', 'limits (YAML) instead of scenarios/profiles/default.yaml')
     .option('--config <file>', "a Playwright configuration with your own scenarios and worlds, instead of Farspan's")
     .option('--runs <dir>', 'where run folders are made', 'runs')
@@ -206,6 +242,32 @@ function setting(text: string, before: Settings = {}): Settings {
     throw new InvalidArgumentError("Write 'PATH=VALUE', such as 'topology.spans.*.length=10 km'.");
   if (Object.hasOwn(before, path)) throw new InvalidArgumentError(`${path} is set twice.`);
   return { ...before, [path]: value };
+}
+
+/** Values have no commas, so a comma is between two. */
+function variation(text: string, before: readonly SweepParameter[]): readonly SweepParameter[] {
+  const at = text.indexOf('=');
+  const path = text.slice(0, at).trim();
+  const values = text
+    .slice(at + 1)
+    .split(',')
+    .map(value => value.trim());
+  if (at < 0 || path === '' || values.some(value => value === ''))
+    throw new InvalidArgumentError("Write 'PATH=VALUE,VALUE', such as 'topology.spans.*.length=10 km,100 km'.");
+  if (before.some(one => one.path === path)) throw new InvalidArgumentError(`${path} is varied twice.`);
+  return [...before, { path, values }];
+}
+
+function seedList(text: string): readonly number[] {
+  const seeds = text.split(',').flatMap(part => {
+    const [, from, to] = /^(\d{1,10})(?:\.\.(\d{1,10}))?$/.exec(part.trim()) ?? [];
+    const [first, last] = [Number(from), Number(to ?? from)];
+    if (from === undefined || last > MOST_SEED || last < first || last - first >= MOST_SEEDS)
+      throw new InvalidArgumentError(`Give whole numbers from 0 to ${MOST_SEED}, such as 1..5 or 1,4,9.`);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+  if (new Set(seeds).size < seeds.length) throw new InvalidArgumentError('A seed stands in it twice.');
+  return seeds;
 }
 
 function pair(text: string, before: WorldSettings['option']): WorldSettings['option'] {

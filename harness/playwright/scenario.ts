@@ -14,6 +14,7 @@ import type { Topology } from '../model/topology.ts';
 import type { RunVerdict } from '../model/verdict.ts';
 import { checkPlan, PlanError } from '../run/check-plan.ts';
 import { asError } from '../run/conduct.ts';
+import { NO_PROGRESS_MS } from '../run/deadline.ts';
 import { describePlan } from '../run/describe-plan.ts';
 import { ProfileError, readProfile } from '../run/profile.ts';
 import { EvidenceError, RUN_FILES } from '../run/run-folder.ts';
@@ -42,9 +43,6 @@ export interface ScenarioOptions {
   /** Packets simulated as one unit; null where packets are real. */
   trainPackets: number | null;
 }
-
-/** A run that makes no progress for this long on the wall clock is given up, as an error. */
-export const NO_PROGRESS_MS = 120_000;
 
 /** Cleaning up ends by itself, because every wait in it is bounded; this only bounds a defect of ours. */
 const CLEAN_UP_MS = 15 * 60_000;

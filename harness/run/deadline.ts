@@ -39,3 +39,6 @@ export function phaseDeadlineNs(plan: Plan, name: string): number {
     workNs,
   );
 }
+
+/** A run that makes no progress for this long on the wall clock is given up, as an error. */
+export const NO_PROGRESS_MS = 120_000;
