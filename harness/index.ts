@@ -6,11 +6,18 @@ export { flap } from './faults/span-flap.ts';
 export { linkDown } from './faults/link-down.ts';
 export { reboot } from './faults/switch-reboot.ts';
 
+export { allGather } from './loads/all-gather.ts';
 export { allReduce } from './loads/all-reduce.ts';
 export { allToAll } from './loads/all-to-all.ts';
+export { broadcast } from './loads/broadcast.ts';
+export { expertAllToAll } from './loads/expert-all-to-all.ts';
 export { flowDoubling } from './loads/flow-doubling.ts';
 export { incast } from './loads/incast.ts';
 export { permutation } from './loads/permutation.ts';
+export { pipeline } from './loads/pipeline.ts';
+export { reduceScatter } from './loads/reduce-scatter.ts';
+export { storage } from './loads/storage.ts';
+export { trainingIteration } from './loads/training-iteration.ts';
 
 export { busbw } from './checks/busbw.ts';
 export { ccConvergence } from './checks/cc-convergence.ts';

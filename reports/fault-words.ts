@@ -46,6 +46,18 @@ export function loadText(load: Load): string {
   switch (load.kind) {
     case 'all-reduce':
       return `${load.algorithm} all-reduce of ${load.bytes} a rank`;
+    case 'reduce-scatter':
+    case 'all-gather':
+    case 'broadcast':
+      return `${load.kind} of ${load.bytes}`;
+    case 'expert-all-to-all':
+      return `all-to-all of ${load.bytes} a rank, to experts with skew ${load.skew}`;
+    case 'pipeline':
+      return `pipeline of ${load.stages} stages, ${load.microbatches} microbatches of ${load.bytes}`;
+    case 'training-iteration':
+      return `training: ${load.compute} of compute, ${load.algorithm} all-reduce of ${load.bytes} in ${load.buckets} buckets`;
+    case 'storage':
+      return `storage traffic, ${load.rate} a host`;
     case 'all-to-all':
       return `all-to-all of ${load.bytes} a rank`;
     case 'incast':

@@ -1,9 +1,10 @@
 import type { Load } from '../model/load.ts';
 import type { Topology } from '../model/topology.ts';
 import { magnitude, type Size } from '../model/units.ts';
-import { concurrentRateBps } from './concurrent-rate.ts';
 import type { Flow, LoadRules } from './flow.ts';
+import { ringEdges, sharedRateBps } from './ring-travel.ts';
 import { hostsBySite, type Standing } from './standing.ts';
+import { treeFlows, treeNs } from './tree-all-reduce.ts';
 
 type AllReduce = Extract<Load, { kind: 'all-reduce' }>;
 
@@ -29,31 +30,23 @@ export const allReduce = ({
 
 export const allReduceRules: LoadRules<AllReduce> = {
   hasRounds: true,
-  flows: (load, topology) =>
-    load.algorithm === 'ring'
-      ? ringFlows(
-          topology.hosts.map(host => host.name),
-          magnitude(load.bytes),
-        )
-      : hierarchicalFlows(load, topology),
-  bestRoundNs: (load, on) =>
-    load.algorithm === 'ring'
-      ? ringNs(
-          on,
-          on.topology.hosts.map(host => host.name),
-          magnitude(load.bytes),
-        )
-      : hierarchicalNs(load, on),
+  flows(load, topology) {
+    if (load.algorithm === 'hierarchical') return hierarchicalFlows(load, topology);
+    const ranks = topology.hosts.map(host => host.name);
+    return (load.algorithm === 'tree' ? treeFlows : ringFlows)(ranks, magnitude(load.bytes));
+  },
+  bestRoundNs(load, on) {
+    if (load.algorithm === 'hierarchical') return hierarchicalNs(load, on);
+    const ranks = on.topology.hosts.map(host => host.name);
+    return (load.algorithm === 'tree' ? treeNs : ringNs)(on, ranks, magnitude(load.bytes));
+  },
   /** 2(N-1)/N x S: nccl-tests doc/PERFORMANCE.md, "AllReduce". */
   busBytes: (load, ranks) => ((2 * (ranks - 1)) / ranks) * magnitude(load.bytes),
 };
 
-const neighboursIn = (ranks: readonly string[]): readonly (readonly [string, string])[] =>
-  ranks.length < 2 ? [] : ranks.map((rank, i) => [rank, ranks[(i + 1) % ranks.length] as string]);
-
 /** Each rank sends 2(N-1) chunks of S/N to the next. */
 function ringFlows(ranks: readonly string[], bytes: number): readonly Flow[] {
-  return neighboursIn(ranks).map(([source, target]) => ({
+  return ringEdges(ranks).map(([source, target]) => ({
     source,
     target,
     bytes: ((2 * (ranks.length - 1)) / ranks.length) * bytes,
@@ -67,17 +60,18 @@ function ringFlows(ranks: readonly string[], bytes: number): readonly Flow[] {
  * inside a site (switches may cut through, so no store-and-forward time is part of the limit).
  */
 function ringNs(on: Standing, ranks: readonly string[], bytes: number): number | undefined {
-  const edges = neighboursIn(ranks);
+  const edges = ringEdges(ranks);
   if (edges.length === 0) return undefined;
-  const rateBps = concurrentRateBps(
-    on,
-    edges.map(([source, target]) => ({ source, target, weight: 1 })),
-  );
+  const rateBps = sharedRateBps(on, edges);
   if (rateBps === undefined) return undefined;
+  return ((2 * (ranks.length - 1)) / ranks.length) * ((8e9 * bytes) / rateBps) + travelNs(on, edges);
+}
+
+/** 2 sum(d) - min(d_i + d_i+1) over the edges of a ring. */
+function travelNs(on: Standing, edges: readonly (readonly [string, string])[]): number {
   const delays = edges.map(([source, target]) => on.delayNs(source, target) ?? Number.NaN);
   const pairs = delays.map((delay, i) => delay + (delays[(i + 1) % delays.length] as number));
-  const travel = 2 * delays.reduce((sum, delay) => sum + delay, 0) - Math.min(...pairs);
-  return ((2 * (ranks.length - 1)) / ranks.length) * ((8e9 * bytes) / rateBps) + travel;
+  return 2 * delays.reduce((sum, delay) => sum + delay, 0) - Math.min(...pairs);
 }
 
 /** Reduce-scatter in each site, all-reduce of each shard between the sites' equal ranks, all-gather in each site. */
@@ -96,7 +90,8 @@ const shardRings = (sites: readonly (readonly string[])[]): readonly (readonly s
 
 /**
  * T = 2[(n-1) alpha + S(n-1)/(n B)] + 2(K-1) OWD + 2(K-1)/K S/X for K sites of n ranks, X the egress that n shards share
- * (methods-and-numbers section 7; for K = 2: RTT + S/X). The three steps follow each other. Sites that differ: the slowest counts.
+ * (methods-and-numbers section 7; for K = 2: RTT + S/X). Sites of a ring that are not equally far apart: the way round it as for the flat ring,
+ * in place of 2(K-1) OWD. The three steps follow each other. Sites that differ: the slowest counts.
  */
 function hierarchicalNs(load: AllReduce, on: Standing): number | undefined {
   const sites = hostsBySite(on.topology);
@@ -106,13 +101,9 @@ function hierarchicalNs(load: AllReduce, on: Standing): number | undefined {
   const insideNs = Math.max(...(inside as readonly number[]));
   if (sites.length < 2) return insideNs > 0 ? insideNs : undefined;
   const rings = shardRings(sites);
-  const edges = rings.flatMap(neighboursIn);
-  const rateBps = concurrentRateBps(
-    on,
-    edges.map(([source, target]) => ({ source, target, weight: 1 })),
-  );
+  const rateBps = sharedRateBps(on, rings.flatMap(ringEdges));
   if (rateBps === undefined) return undefined;
-  const owdNs = Math.max(...edges.map(([source, target]) => on.delayNs(source, target) ?? Number.NaN));
+  const betweenNs = Math.max(...rings.map(ring => travelNs(on, ringEdges(ring))));
   const steps = 2 * (sites.length - 1);
-  return insideNs + steps * owdNs + (steps / sites.length) * ((8e9 * bytes) / rings.length / rateBps);
+  return insideNs + betweenNs + (steps / sites.length) * ((8e9 * bytes) / rings.length / rateBps);
 }

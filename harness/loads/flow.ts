@@ -20,4 +20,6 @@ export interface LoadRules<L extends Load = Load> {
   bestRoundNs(load: L, on: Standing): number | undefined;
   /** Bytes that, divided by the round's time, are the load's busbw: nccl-tests' correction factor times its size. */
   busBytes(load: L, ranks: number): number;
+  /** Payload that a load without rounds offers on average, bit/s; absent for one that takes what it gets. */
+  offeredBps?(load: L, topology: Topology): number;
 }

@@ -44,5 +44,6 @@ export function goodputRoofline(load: Load, topology: Topology, faults: readonly
   if (flows.some(({ source, target }) => on.delayNs(source, target) === undefined)) return undefined;
   const sources = [...new Set(flows.map(flow => flow.source))];
   const targets = [...new Set(flows.map(flow => flow.target))];
-  return on.capacityBps(sources, targets) * on.efficiency;
+  const offeredBps = rulesOf(load).offeredBps?.(load, topology) ?? Number.POSITIVE_INFINITY;
+  return Math.min(offeredBps, on.capacityBps(sources, targets) * on.efficiency);
 }

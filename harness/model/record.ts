@@ -112,6 +112,8 @@ export interface RoundLine {
   readonly busbwBps: number;
   /** Results that were checked and wrong; null when the tool did not check. */
   readonly wrong: number | null;
+  /** Compute within the round of the rank that computed longest, ns, for loads that compute (training, pipeline); the rest of the round is exposed communication. */
+  readonly computeNs?: number;
   /** Per-flow goodput, bit/s, for loads that have flows of their own (incast, permutation). */
   readonly flowsBps?: readonly number[];
 }

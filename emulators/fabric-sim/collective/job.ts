@@ -1,45 +1,62 @@
-import type { Load } from '../../../harness/model/load.ts';
+import type { Load, LoadKind } from '../../../harness/model/load.ts';
 import type { RoundLine } from '../../../harness/model/record.ts';
 import type { Topology } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
 import type { SimJob } from '../fabric-sim.ts';
 import type { Network } from '../fabric/network.ts';
 import { allToAll } from './all-to-all.ts';
+import { broadcast } from './broadcast.ts';
+import { expertAllToAll } from './expert-all-to-all.ts';
 import { flowDoubling } from './flow-doubling.ts';
 import { hierarchicalAllReduce } from './hierarchical-all-reduce.ts';
 import { incast } from './incast.ts';
-import type { PatternKind } from './pattern.ts';
+import type { LoadOf, PatternKind } from './pattern.ts';
 import { permutation } from './permutation.ts';
+import { pipeline } from './pipeline.ts';
 import { type QueuePair, queuePair, sourcePort, striped } from './queue-pair.ts';
 import { ringAllReduce } from './ring-all-reduce.ts';
+import { allGather, reduceScatter } from './ring-half-pass.ts';
+import { storage } from './storage.ts';
+import { trainingIteration } from './training-iteration.ts';
+import { treeAllReduce } from './tree-all-reduce.ts';
+
+const ALL_REDUCES = { ring: ringAllReduce, hierarchical: hierarchicalAllReduce, tree: treeAllReduce } as const;
+
+type KindOf = { readonly [K in Exclude<LoadKind, 'all-reduce'>]: PatternKind<LoadOf<K>> };
+const KINDS: KindOf = {
+  'reduce-scatter': reduceScatter,
+  'all-gather': allGather,
+  broadcast,
+  'all-to-all': allToAll,
+  'expert-all-to-all': expertAllToAll,
+  pipeline,
+  'training-iteration': trainingIteration,
+  storage,
+  incast,
+  permutation,
+  'flow-doubling': flowDoubling,
+};
 
 function kindOf(load: Load): PatternKind<Load> | undefined {
-  switch (load.kind) {
-    case 'all-reduce':
-      return (load.algorithm === 'hierarchical' ? hierarchicalAllReduce : ringAllReduce) as PatternKind<Load>;
-    case 'all-to-all':
-      return allToAll as PatternKind<Load>;
-    case 'incast':
-      return incast as PatternKind<Load>;
-    case 'permutation':
-      return permutation as PatternKind<Load>;
-    case 'flow-doubling':
-      return flowDoubling as PatternKind<Load>;
-    default:
-      return undefined;
-  }
+  const kind =
+    load.kind === 'all-reduce'
+      ? Object.hasOwn(ALL_REDUCES, load.algorithm) && ALL_REDUCES[load.algorithm]
+      : Object.hasOwn(KINDS, load.kind) && KINDS[load.kind];
+  // The tables map each kind to the pattern of that kind; the compiler can not follow the index.
+  return kind ? (kind as unknown as PatternKind<Load>) : undefined;
 }
 
 /** Why the load can not be simulated on this topology; undefined when it can. */
 export function refusesLoad(load: Load, topology: Topology): string | undefined {
   const kind = kindOf(load);
-  if (!kind) return `The simulator knows no load "${(load as Load).kind}".`;
+  if (!kind) return `The simulator knows no load "${load.kind}"${'algorithm' in load ? ` by ${load.algorithm}` : ''}.`;
   if ('bytes' in load && !(magnitude(load.bytes) >= 1 && Number.isInteger(magnitude(load.bytes)))) {
     return `${load.bytes} is not a whole number of bytes.`;
   }
   if (
     'queuePairs' in load &&
-    !(Number.isInteger(load.queuePairs) && (load.queuePairs ?? 0) >= 1 && (load.queuePairs ?? 0) <= 128)
+    load.queuePairs !== undefined &&
+    !(Number.isInteger(load.queuePairs) && load.queuePairs >= 1 && load.queuePairs <= 128)
   ) {
     return `A connection has 1 to 128 queue pairs, not ${load.queuePairs}.`;
   }

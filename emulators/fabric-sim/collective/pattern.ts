@@ -12,6 +12,8 @@ export interface Time {
 /** What a finished round measured, without its number and times. */
 export interface RoundResult {
   readonly busbwBps: number;
+  /** Compute of the rank that computed longest, ns; for loads that compute. */
+  readonly computeNs?: number;
   readonly flowsBps?: readonly number[];
 }
 
