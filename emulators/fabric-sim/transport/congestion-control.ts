@@ -28,6 +28,8 @@ export interface Feedback {
   nextByte: number;
   /** Set when the control asked for it. */
   telemetry: Telemetry | undefined;
+  /** The flow has nothing left to send for the first time: what it sends says nothing of the path (RFC 9438, section 5.8). False when absent. */
+  applicationLimited?: boolean;
 }
 
 /** How a flow learned of a loss. `trimmed`: the header came through without its payload, so congestion is certain. */
@@ -82,6 +84,12 @@ export interface CongestionControlKind {
   readonly ecn: boolean;
   /** Switches write queue, bytes, time and rate into data packets (HPCC). */
   readonly telemetry: boolean;
+  /**
+   * A new rate moves the next packet of a gap that already runs: to the start of the last one plus its wire bytes x 8 / new rate.
+   * When absent the gap is fixed as the last packet leaves. HPCC does the one, DCQCN, DCTCP and TIMELY the other (HPCC artefact,
+   * `rdma-hw.cc`: ChangeRate against a plain assignment).
+   */
+  readonly repaces?: boolean;
   /**
    * Named numbers with their defaults; the source of each is in the law's docstring. Units are part of the name (`minRateBps`).
    * An override under another name is an error.
