@@ -1,5 +1,7 @@
 import type { Comparison } from './comparison.ts';
 import { dcqcnStability } from './dcqcn-stability.ts';
+import { optics } from './optics.ts';
+import { pfcHeadroom } from './pfc-headroom.ts';
 import { rfc6349 } from './rfc-6349.ts';
 import { rfc9438 } from './rfc-9438.ts';
 import { sdrRdma } from './sdr-rdma.ts';
@@ -10,5 +12,7 @@ export const comparisons: readonly Comparison[] = [
   rfc9438,
   rfc6349,
   dcqcnStability,
+  pfcHeadroom,
+  optics,
   //
 ];

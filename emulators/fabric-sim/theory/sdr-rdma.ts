@@ -1,4 +1,5 @@
 import type { Random } from '../kernel/random.ts';
+import { binomialTail } from './binomial-tail.ts';
 
 /**
  * Completion time of one message over a long, lossy channel: selective repeat (SR) and erasure coding (EC).
@@ -128,27 +129,13 @@ export function sampleSelectiveRepeat(
   return lastNs + channel.rttNs;
 }
 
-/** P(X > most) of X binomial(trials, share), summed from its largest term on, so that tiny tails keep their digits. */
-function binomialTail(trials: number, most: number, share: number): number {
-  if (share <= 0) return 0;
-  let term = 1;
-  for (let i = 1; i <= most + 1; i++) term *= ((trials - i + 1) / i) * share;
-  term *= (1 - share) ** (trials - most - 1);
-  let sum = 0;
-  for (let i = most + 1; i <= trials; i++) {
-    sum += term;
-    term *= ((trials - i) / (i + 1)) * (share / (1 - share));
-  }
-  return sum;
-}
-
 /**
  * Probability that a block can not be decoded (appendix B). MDS: more than `parity` of all chunks are lost. XOR: in one of the
  * `parity` groups of data/parity + 1 chunks two or more are lost.
  */
 export function blockFailure({ kind, data, parity }: ErasureCode, loss: number): number {
-  if (kind === 'mds') return binomialTail(data + parity, parity, loss);
-  return -Math.expm1(parity * Math.log1p(-binomialTail(data / parity + 1, 1, loss)));
+  if (kind === 'mds') return binomialTail(data + parity, { most: parity, share: loss });
+  return -Math.expm1(parity * Math.log1p(-binomialTail(data / parity + 1, { most: 1, share: loss })));
 }
 
 /** Probability that some block of the message fails and the receiver asks for selective repeat: 1 - p^(M/k). */
