@@ -12,3 +12,6 @@ export { sanitize } from './sanitize.ts';
 export type { FinishedRun } from './finished-run.ts';
 export { comparisonOf, wallTime } from './check-words.ts';
 export { tally } from './outcome-words.ts';
+export { renderSweep } from './render-sweep.ts';
+export { renderSweepCsv } from './render-sweep-csv.ts';
+export { SCENARIO, sweepFigures } from './sweep-figures.ts';

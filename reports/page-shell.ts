@@ -17,6 +17,8 @@ interface Page {
   readonly body: Markup;
   /** Data for the script, read as text and never run. Absent: a page without plots and without any script. */
   readonly data?: unknown;
+  /** Ours that reads the data; default the one of a run's report. */
+  readonly viewer?: 'viewer.js' | 'sweep-viewer.js';
 }
 
 /** JSON inside a script element: `<` would end it, U+2028 and U+2029 end lines in old parsers. */
@@ -30,15 +32,13 @@ const dataBlock = (data: unknown): string =>
  * One HTML file that loads nothing. The content security policy allows only the scripts and styles whose hashes it names,
  * so text that slipped through escaping could still not run, and string-to-code sinks are closed by Trusted Types.
  */
-export function pageShell({ title, body, data }: Page): string {
+export function pageShell({ title, body, data, viewer = 'viewer.js' }: Page): string {
   const styles = [
     ...(data === undefined ? [] : [readFileSync(path.join(uplotFolder(), 'uPlot.min.css'), 'utf8')]),
     pagePart('report.css'),
   ];
   const scripts =
-    data === undefined
-      ? []
-      : [readFileSync(path.join(uplotFolder(), 'uPlot.iife.min.js'), 'utf8'), pagePart('viewer.js')];
+    data === undefined ? [] : [readFileSync(path.join(uplotFolder(), 'uPlot.iife.min.js'), 'utf8'), pagePart(viewer)];
   const policy = [
     "default-src 'none'",
     scripts.length === 0 ? "script-src 'none'" : `script-src ${scripts.map(sourceHash).join(' ')}`,

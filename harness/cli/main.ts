@@ -8,6 +8,8 @@ import { judgeAgain, reportAgain } from './judge.ts';
 import { emulate } from './emulate.ts';
 import { lab } from './lab.ts';
 import { plan } from './plan.ts';
+import { plot } from './plot.ts';
+import type { PlotCommand } from './plot.ts';
 import { run } from './run.ts';
 import { sweep } from './sweep.ts';
 import { tour } from './tour.ts';
@@ -101,6 +103,21 @@ scenarioOptions(
       code = await sweep({ ...rest, files, worlds: [world], seed, seeds, parameters, resume: resume === true });
     },
   );
+
+program
+  .command('plot')
+  .description('a KPI of a sweep against a parameter, as one page')
+  .argument('<sweep>', 'its folder')
+  .requiredOption('--kpi <name>', 'such as busbw')
+  .requiredOption('--against <path>', 'the parameter on the x axis')
+  .option('--by <path>', 'a line for each value of it; may be repeated (default: every other parameter)', each, [])
+  .option('--where <path=value>', 'only these cells; may be repeated', setting, {})
+  .option('--phase <name>', 'only this phase')
+  .option('--out <file>', 'where it is written (default: in the folder)')
+  .option('--csv', 'as a table of all cells instead')
+  .action((folder: string, typed: Omit<PlotCommand, 'folder' | 'csv'> & { readonly csv?: true }) => {
+    code = plot({ ...typed, folder, csv: typed.csv === true });
+  });
 
 program
   .command('judge')
@@ -233,6 +250,10 @@ function positive(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Give a positive number.');
   return value;
+}
+
+function each(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 function setting(text: string, before: Settings = {}): Settings {
