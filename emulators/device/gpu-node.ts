@@ -136,11 +136,14 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     if (!Object.hasOwn(NCCL_TOOLS, tool))
       return refusal(`mpirun was unable to find the specified executable file: ${program.slice(0, 200)}`);
     const ranks = (outer.values.get('-H') ?? '').split(',').map(entry => shape.hostAt(entry.replace(/:\d+$/, '')));
-    const bytes = scaled(inner.values.get('-b'), SUFFIX, unit => unit.toUpperCase());
+    const wanted = scaled(inner.values.get('-b'), SUFFIX, unit => unit.toUpperCase());
     if (Number(outer.values.get('-np')) !== ranks.length)
       return refusal(
         `There are not enough slots available in the system to satisfy the ${outer.values.get('-np')} slots that were requested.`,
       );
+    // Parts are whole 16 B: `(count/nranks) & -(16/eltSize)` of src/reduce_scatter.cu and src/all_gather.cu.
+    const grain = tool === 'reduce_scatter_perf' || tool === 'all_gather_perf' ? 16 * ranks.length : 1;
+    const bytes = Math.floor(wanted / grain) * grain;
     if (!Number.isInteger(bytes) || bytes <= 0) return refusal(`invalid size specified for 'minbytes'`);
     const strange = ranks.findIndex((rank, i) => rank === undefined || rank !== hosts[i]?.name);
     const whole = tool === 'gather_perf' ? ranks.length >= 2 : ranks.length === hosts.length;
@@ -149,19 +152,12 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
         `${name}: Test NCCL failure: this emulated lab plays jobs on its hosts in order, from rank 0 here; ${strange >= 0 ? `rank ${strange} is not ${hosts[strange]?.name ?? 'a host'}` : `${ranks.length} ranks were given`}`,
       );
     }
-    const algorithm = /hierarchical|tree|collnet|nvls/i.test(environment(invocation.argv, 'NCCL_ALGO') ?? '')
-      ? 'hierarchical'
-      : 'ring';
+    const asked = environment(invocation.argv, 'NCCL_ALGO') ?? '';
+    const algorithm = /hierarchical|collnet|nvls/i.test(asked) ? 'hierarchical' : /tree/i.test(asked) ? 'tree' : 'ring';
     const split = environment(invocation.argv, 'NCCL_IB_SPLIT_DATA_ON_QPS') === '1';
     const queuePairs = split ? Number(environment(invocation.argv, 'NCCL_IB_QPS_PER_CONNECTION') ?? 1) : 1;
-    const load: Load =
-      tool === 'all_reduce_perf'
-        ? { kind: 'all-reduce', bytes: `${bytes} B`, algorithm, queuePairs }
-        : tool === 'alltoall_perf'
-          ? { kind: 'all-to-all', bytes: `${bytes} B` }
-          : tool === 'gather_perf'
-            ? { kind: 'incast', bytes: `${Math.floor(bytes / ranks.length)} B`, senders: ranks.length - 1 }
-            : { kind: 'permutation', bytes: `${bytes} B`, shift: 1 };
+    const parts = PARTED.has(tool) ? ranks.length : 1;
+    const load = loadOf(tool, { bytes, ranks: ranks.length, algorithm, queuePairs });
     const refused = sim.refuses(load);
     if (refused !== undefined) return refusal(`${name}: Test NCCL failure: ${refused}`);
     const job = sim.startJob(load);
@@ -174,7 +170,6 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
       },
     }));
     jobs.set(pid, job);
-    const parts = tool === 'gather_perf' || tool === 'alltoall_perf' ? ranks.length : 1;
     const text: NcclJobText = {
       tool,
       bytes,
@@ -501,6 +496,44 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     exec: command => runShell(command, { programs, write: (file, text) => box.write(file, text) }),
     job: pid => jobs.get(pid),
   };
+}
+
+/** Tools whose `count` column is one rank's part of the size. */
+const PARTED: ReadonlySet<NcclTool> = new Set([
+  'gather_perf',
+  'alltoall_perf',
+  'reduce_scatter_perf',
+  'all_gather_perf',
+]);
+
+/** The load that a tool's run is. */
+function loadOf(
+  tool: NcclTool,
+  job: {
+    readonly bytes: number;
+    readonly ranks: number;
+    readonly algorithm: Extract<Load, { kind: 'all-reduce' }>['algorithm'];
+    readonly queuePairs: number;
+  },
+): Load {
+  const { ranks, algorithm, queuePairs } = job;
+  const bytes = `${job.bytes} B` as const;
+  switch (tool) {
+    case 'all_reduce_perf':
+      return { kind: 'all-reduce', bytes, algorithm, queuePairs };
+    case 'reduce_scatter_perf':
+      return { kind: 'reduce-scatter', bytes, queuePairs };
+    case 'all_gather_perf':
+      return { kind: 'all-gather', bytes, queuePairs };
+    case 'broadcast_perf':
+      return { kind: 'broadcast', bytes, queuePairs };
+    case 'alltoall_perf':
+      return { kind: 'all-to-all', bytes };
+    case 'gather_perf':
+      return { kind: 'incast', bytes: `${Math.floor(job.bytes / ranks)} B`, senders: ranks - 1 };
+    case 'sendrecv_perf':
+      return { kind: 'permutation', bytes, shift: 1 };
+  }
 }
 
 /** The value of `-x NAME=VALUE` of mpirun. */

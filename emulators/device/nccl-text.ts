@@ -1,6 +1,13 @@
 import type { RoundLine } from '../../harness/model/record.ts';
 
-export type NcclTool = 'all_reduce_perf' | 'alltoall_perf' | 'gather_perf' | 'sendrecv_perf';
+export type NcclTool =
+  | 'all_reduce_perf'
+  | 'reduce_scatter_perf'
+  | 'all_gather_perf'
+  | 'broadcast_perf'
+  | 'alltoall_perf'
+  | 'gather_perf'
+  | 'sendrecv_perf';
 
 interface ToolShape {
   readonly redop: string;
@@ -14,6 +21,9 @@ interface ToolShape {
 /** doc/PERFORMANCE.md and the getBw functions of nccl-tests 2.19. */
 export const NCCL_TOOLS: Readonly<Record<NcclTool, ToolShape>> = {
   all_reduce_perf: { redop: 'sum', root: -1, busFactor: n => (2 * (n - 1)) / n, checksInPlace: true },
+  reduce_scatter_perf: { redop: 'sum', root: -1, busFactor: n => (n - 1) / n, checksInPlace: true },
+  all_gather_perf: { redop: 'none', root: -1, busFactor: n => (n - 1) / n, checksInPlace: true },
+  broadcast_perf: { redop: 'none', root: 0, busFactor: () => 1, checksInPlace: true },
   alltoall_perf: { redop: 'none', root: -1, busFactor: n => (n - 1) / n, checksInPlace: false },
   gather_perf: { redop: 'none', root: 0, busFactor: n => (n - 1) / n, checksInPlace: true },
   sendrecv_perf: { redop: 'sum', root: -1, busFactor: () => 1, checksInPlace: false },

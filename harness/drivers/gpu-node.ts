@@ -50,23 +50,38 @@ export function collectiveCommand(load: Load, ranks: readonly string[]): string 
   const { tool, bytes } = toolOf(load, ranks.length);
   if (ranks.length < 2) throw new RangeError('A collective needs at least two ranks.');
   if (!Number.isSafeInteger(bytes) || bytes <= 0) throw new RangeError(`${bytes} B is no whole number of bytes.`);
-  const queuePairs = load.kind === 'all-reduce' ? (load.queuePairs ?? 1) : 1;
-  const environment =
-    queuePairs > 1 ? ` -x NCCL_IB_QPS_PER_CONNECTION=${queuePairs} -x NCCL_IB_SPLIT_DATA_ON_QPS=1` : '';
+  const queuePairs = 'queuePairs' in load ? (load.queuePairs ?? 1) : 1;
+  const variables = [
+    // NCCL would choose by size and topology; a plan that asks for the tree measures nothing if it gets the ring.
+    ...(load.kind === 'all-reduce' && load.algorithm === 'tree' ? ['NCCL_ALGO=Tree'] : []),
+    ...(queuePairs > 1 ? [`NCCL_IB_QPS_PER_CONNECTION=${queuePairs}`, 'NCCL_IB_SPLIT_DATA_ON_QPS=1'] : []),
+  ];
+  const environment = variables.map(variable => ` -x ${variable}`).join('');
   return `mpirun${environment} -np ${ranks.length} -H ${ranks.map(safeAddress).join(',')} ${tool} -b ${bytes} -e ${bytes} -g 1 -n 1 -w 0 -N 0 -c 1`;
 }
 
 function toolOf(load: Load, ranks: number): { readonly tool: string; readonly bytes: number } {
-  if (load.kind === 'all-reduce' && load.algorithm !== 'ring') {
-    throw new RangeError('nccl-tests has no all-reduce that is hierarchical across sites.');
+  switch (load.kind) {
+    case 'all-reduce':
+      if (load.algorithm === 'hierarchical')
+        throw new RangeError('nccl-tests has no all-reduce that is hierarchical across sites.');
+      return { tool: 'all_reduce_perf', bytes: magnitude(load.bytes) };
+    case 'reduce-scatter':
+      return { tool: 'reduce_scatter_perf', bytes: magnitude(load.bytes) };
+    case 'all-gather':
+      return { tool: 'all_gather_perf', bytes: magnitude(load.bytes) };
+    case 'broadcast':
+      return { tool: 'broadcast_perf', bytes: magnitude(load.bytes) };
+    case 'all-to-all':
+      return { tool: 'alltoall_perf', bytes: magnitude(load.bytes) };
+    case 'incast':
+      return { tool: 'gather_perf', bytes: magnitude(load.bytes) * ranks };
+    case 'permutation':
+      if (load.shift === 1) return { tool: 'sendrecv_perf', bytes: magnitude(load.bytes) };
+      throw new RangeError(`nccl-tests has no program for a permutation with shift ${load.shift}.`);
+    default:
+      throw new RangeError(`nccl-tests has no program for ${load.kind}.`);
   }
-  if (load.kind === 'all-reduce') return { tool: 'all_reduce_perf', bytes: magnitude(load.bytes) };
-  if (load.kind === 'all-to-all') return { tool: 'alltoall_perf', bytes: magnitude(load.bytes) };
-  if (load.kind === 'incast') return { tool: 'gather_perf', bytes: magnitude(load.bytes) * ranks };
-  if (load.kind === 'permutation' && load.shift === 1) return { tool: 'sendrecv_perf', bytes: magnitude(load.bytes) };
-  throw new RangeError(
-    `nccl-tests has no program for ${load.kind === 'permutation' ? `a permutation with shift ${load.shift}` : load.kind}.`,
-  );
 }
 
 /** The receiving end of a probe flow: iperf3 for one test (`-1`), JSON at its end. */

@@ -12,9 +12,20 @@ export function refusesLoad(load: Load): string | undefined {
   if (load.kind === 'permutation' && load.shift !== 1) {
     return `sendrecv_perf sends to the next rank only (shift 1); a shift of ${load.shift} needs an RDMA flow generator.`;
   }
-  if (load.kind === 'flow-doubling')
-    return 'flows that start and join at set times need an RDMA flow generator; nccl-tests has none.';
-  return undefined;
+  switch (load.kind) {
+    case 'flow-doubling':
+      return 'flows that start and join at set times need an RDMA flow generator; nccl-tests has none.';
+    case 'expert-all-to-all':
+      return 'alltoall_perf gives every peer an equal part; unequal parts need a program that nccl-tests does not have. The sim world plays it.';
+    case 'pipeline':
+      return 'nccl-tests has no pipeline of stages that compute; it needs a training job. The sim world plays it.';
+    case 'training-iteration':
+      return 'nccl-tests does not compute; an iteration needs a training job. The sim world plays it.';
+    case 'storage':
+      return 'storage traffic needs a storage client on every host; no driver starts one yet. The sim world plays it.';
+    default:
+      return undefined;
+  }
 }
 
 /** The hosts of a load, rank 0 first. */

@@ -282,6 +282,26 @@ void t.test(
       lab.sim.count('a-host-1', 'eth0').txBytes - bytes < 2 * 1048576,
       'a killed job sends no more than what it had begun',
     );
+    // Factors of nccl-tests' doc/PERFORMANCE.md; the count column is one rank's part in a reduce-scatter and an all-gather.
+    for (const [tool, count, redop, factor] of [
+      ['reduce_scatter_perf', 65536, 'sum', 0.75],
+      ['all_gather_perf', 65536, 'none', 0.75],
+      ['broadcast_perf', 262144, 'none', 1],
+      ['-x NCCL_ALGO=Tree all_reduce_perf', 262144, 'sum', 1.5],
+    ] as const) {
+      const [variables, program] = tool.startsWith('-x') ? [tool.slice(0, 18), tool.slice(18)] : ['', tool];
+      const started = startJob('/tmp/other')
+        .replace('mpirun', `mpirun ${variables}`)
+        .replace('all_reduce_perf', program);
+      const job = (await ssh('a-host-1', started)).stdout.trim();
+      await post({ host: 'a-host-1', pid: Number(job), rounds: 2, withinNs: 1e9 });
+      const printed = (await ssh('a-host-1', 'cat /tmp/other')).stdout;
+      await ssh('a-host-1', `kill -INT ${job}`);
+      const row = printed.split('\n').find(candidate => /^ *1048576 /.test(candidate)) ?? printed;
+      const [, elements, , operation, , us, , busbw] = row.trim().split(/\s+/);
+      t.strictSame([Number(elements), operation], [count, redop], tool);
+      t.ok(Math.abs(Number(busbw) - (factor * 1048576) / 1e3 / Number(us)) <= 0.0051, `${tool}: ${row}`);
+    }
     const wrong = await ssh(
       'a-host-1',
       'setsid nohup mpirun -np 2 -H 198.18.0.2,198.18.0.1 all_reduce_perf -b 8 -e 8 > /tmp/w 2>&1 < /dev/null & echo $!',

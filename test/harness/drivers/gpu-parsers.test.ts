@@ -468,7 +468,22 @@ void t.test('a collective is started detached, polled by its growing file, and c
     'mpirun -np 3 -H a,b,c gather_perf -b 3145728 -e 3145728 -g 1 -n 1 -w 0 -N 0 -c 1',
     'gather_perf counts the whole receive buffer',
   );
+  for (const [load, words] of [
+    [{ kind: 'all-reduce', bytes: '1 KiB', algorithm: 'tree' }, '-x NCCL_ALGO=Tree -np 2 -H a,b all_reduce_perf'],
+    [
+      { kind: 'reduce-scatter', bytes: '1 KiB', queuePairs: 4 },
+      '-x NCCL_IB_QPS_PER_CONNECTION=4 -x NCCL_IB_SPLIT_DATA_ON_QPS=1 -np 2 -H a,b reduce_scatter_perf',
+    ],
+    [{ kind: 'all-gather', bytes: '1 KiB' }, '-np 2 -H a,b all_gather_perf'],
+    [{ kind: 'broadcast', bytes: '1 KiB' }, '-np 2 -H a,b broadcast_perf'],
+  ] as const) {
+    t.equal(collectiveCommand(load, ['a', 'b']), `mpirun ${words} -b 1024 -e 1024 -g 1 -n 1 -w 0 -N 0 -c 1`);
+  }
   t.throws(() => collectiveCommand({ kind: 'permutation', bytes: '1 MiB', shift: 2 }, ['a', 'b']), RangeError);
+  t.throws(
+    () => collectiveCommand({ kind: 'expert-all-to-all', bytes: '1 MiB', skew: 1, seed: 1 }, ['a', 'b']),
+    /no program for expert-all-to-all/,
+  );
   t.equal(
     probeSenderCommand({ target: '198.18.0.9', targetPort: 5201, sourcePort: 49152, packetsPerSecond: 20_000 }),
     'iperf3 -c 198.18.0.9 -p 5201 --cport 49152 -u -b 20480000 -l 128 -t 0 -J',

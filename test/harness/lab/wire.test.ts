@@ -228,6 +228,9 @@ void t.test(
       /nccl-tests has no program/,
     );
     t.match(testbed.refuses({ kind: 'flow-doubling', flows: 2, join: '1 ms' }), /RDMA flow generator/);
+    t.match(testbed.refuses({ kind: 'expert-all-to-all', bytes: '1 MiB', skew: 1, seed: 1 }), /unequal parts/);
+    t.equal(testbed.refuses({ kind: 'all-reduce', bytes: '1 MiB', algorithm: 'tree' }), undefined);
+    t.equal(testbed.refuses({ kind: 'broadcast', bytes: '1 MiB' }), undefined);
     t.equal(testbed.refuses({ kind: 'permutation', bytes: '1 MiB', shift: 1 }), undefined);
 
     const load = await testbed.start({ kind: 'all-reduce', bytes: '1 MiB', algorithm: 'ring' });
