@@ -1,5 +1,34 @@
 import type { Topology } from '../../../harness/model/topology.ts';
 
+/**
+ * What an engine may or may not see: queue depths and peaks, ECN marks, PFC frames and pauses, congestion notifications, packets out of
+ * order. What it does not see, its counters do not tell: they stand still and mean nothing, and must be reported as absent, never as 0.
+ */
+export type Observable = 'queues' | 'ecn' | 'pfc' | 'cnp' | 'order';
+
+export const OBSERVABLES: ReadonlySet<Observable> = new Set(['queues', 'ecn', 'pfc', 'cnp', 'order']);
+
+/** Lets a round that would be the same again be counted instead of played. Only an engine without memory of rates has it. */
+export interface Repeats {
+  /**
+   * What a round that begins now depends on, besides what is sent in it: equal numbers, equal rounds. Undefined when that can not be said:
+   * something is under way, or chance has a hand in it.
+   */
+  state(): number | undefined;
+  /** Notes what every flow has been given so far. */
+  mark(): RoundMark;
+  /**
+   * Counts what was given since `mark` again, as sent, delivered and acknowledged, and calls `done` `lastsPs` from now. False when something
+   * else is due before, so that the round must be played.
+   */
+  repeat(round: { readonly mark: RoundMark; readonly lastsPs: number; readonly done: () => void }): boolean;
+}
+
+/** Opaque. */
+export interface RoundMark {
+  readonly taken: unknown;
+}
+
 /** Times are integer picoseconds, sizes bytes, rates bit/s. Nodes and ports carry the topology's names. */
 export interface NetworkOptions {
   readonly topology: Topology;
@@ -122,6 +151,9 @@ export interface Network {
   nic(host: string): Readonly<NicCount>;
   /** Ports that a packet with these headers leaves by, hop by hop, with today's tables; shorter when it would be dropped. */
   path(source: string, target: string, entropy: number): readonly { node: string; port: string }[];
+  /** What its counters tell. */
+  readonly observes: ReadonlySet<Observable>;
+  readonly repeats?: Repeats;
   /** Packet-hops simulated so far, for the cost account. */
   readonly hops: number;
   /** Packets of all kinds since the start: injected = delivered + dropped + inFlight, always. `inFlight` is counted, not derived. */
