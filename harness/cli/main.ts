@@ -13,6 +13,7 @@ import type { PlotCommand } from './plot.ts';
 import { run } from './run.ts';
 import { sweep } from './sweep.ts';
 import { tour } from './tour.ts';
+import { trace, type TraceCommand } from './trace.ts';
 import type { SweepParameter } from '../model/sweep.ts';
 import type { WorldSettings } from './world-settings.ts';
 import type { Settings } from '../run/vary.ts';
@@ -161,6 +162,32 @@ program
   });
 
 program
+  .command('trace')
+  .description("replay another simulator's workload: htsim matrices, and the files of the HPCC-style ns-3 family")
+  .option('--hpcc <config>', 'configuration of the HPCC family; it names its topology and flow files')
+  .option('--htsim <matrix>', 'htsim connection matrix (.cm), with --topo')
+  .option('--topo <file>', 'htsim topology (.topo)')
+  .option('--fct <file>', "write completion times, in the HPCC family's columns")
+  .option('--compare <file>', 'such a file of the peer: its completion times beside ours')
+  .option('--within <percent>', 'exit with 1 when the means differ by more, such as 3%')
+  .option('--pcap <node:port=file>', 'packets of a port; may be repeated', collect, [])
+  .option('--delay <node:node=time>', 'another one-way delay of a link; may be repeated', collect, [])
+  .option('--stop <time>', 'end so long after the first flow, such as 30ms (default: as the files say)')
+  .addOption(seedOption())
+  .option(
+    '--seeds <n>',
+    'run so many seeds from --seed on; completion times are means',
+    whole({ least: 1, most: 1000 }),
+    1,
+  )
+  .option('--train <n>', 'packets simulated as one; 1 is exact', whole({ least: 1, most: 64 }), 1)
+  .option('--mtu <bytes>', 'payload of a packet, for --htsim (default 4096)', whole({ least: 64, most: 65535 }))
+  .option('--pfc <low,high>', 'pause thresholds in packets, for --htsim (default 12,15)')
+  .action(async (typed: TraceCommand) => {
+    code = await trace(typed);
+  });
+
+program
   .command('devices')
   .description('what an inventory holds')
   .requiredOption('--inventory <file>', 'the lab')
@@ -289,6 +316,10 @@ function seedList(text: string): readonly number[] {
   });
   if (new Set(seeds).size < seeds.length) throw new InvalidArgumentError('A seed stands in it twice.');
   return seeds;
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 function pair(text: string, before: WorldSettings['option']): WorldSettings['option'] {
