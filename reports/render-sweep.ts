@@ -6,7 +6,7 @@ import { MEANING, SIGN, tally } from './outcome-words.ts';
 import { pageShell } from './page-shell.ts';
 import { relativeLink } from './render-index.ts';
 import { sanitize } from './sanitize.ts';
-import { sweepFigures } from './sweep-figures.ts';
+import { SCENARIO, sweepFigures } from './sweep-figures.ts';
 import type { SweepFigure, SweepRequest, SweepStop } from './sweep-figures.ts';
 import { toneOf } from './verdict-board.ts';
 import { OUTCOMES } from '../harness/model/verdict.ts';
@@ -39,7 +39,7 @@ const drawn = (figure: SweepFigure) => ({
   kind: figure.axis.kind,
   ticks: figure.axis.ticks.map(({ x, text }) => ({ x, text: sanitize(text, { most: 40 }) })),
   lines: figure.lines.map(({ name, stops }) => ({
-    name: sanitize(name, { most: 80 }),
+    name: sanitize(name, { most: 60 }),
     stops: stops.map(({ x, points, mean, uncertainty, limit, upperLimit }) => ({
       x,
       mean: scaled(mean, figure.scale),
@@ -62,36 +62,46 @@ function seedCell({ points }: SweepStop, toSweep: string): Markup {
 }
 
 function table(figure: SweepFigure, { request, toSweep }: SweepPage): Markup {
-  const { dimension, axis, lines } = figure;
-  const many = request.by.length > 0;
-  const text = (value: number | undefined): string => (value === undefined ? '—' : print(value, dimension));
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${`Values of ${titleOf(figure)}`}"><table class="compact"><thead><tr>${many ? html`<th scope="col">${request.by.join(', ')}</th>` : ''}<th scope="col" class="number">${axis.path}</th><th scope="col" class="number">Mean</th><th scope="col" class="number">U (95 %)</th><th scope="col" class="number">Least … most</th><th scope="col" class="number">Limit</th><th scope="col" class="number">Values</th><th scope="col">Outcome and seed</th></tr></thead><tbody>
-    ${lines.map(({ name, stops }) =>
-      stops.map(stop => {
-        const { points, counted, mean, uncertainty, limit, upperLimit } = stop;
-        const values = points.flatMap(({ value }) => value ?? []);
-        const range = values.length === 0 ? '—' : `${text(Math.min(...values))} … ${text(Math.max(...values))}`;
-        const sign = figure.comparison === 'at most' ? '≤' : '≥';
-        const bound =
-          limit === undefined
-            ? 'not known'
-            : upperLimit === undefined
-              ? `${sign} ${text(limit)}`
-              : `${text(limit)} … ${text(upperLimit)}`;
-        return html`<tr>${many ? html`<td>${name}</td>` : ''}<td class="number">${stop.text}</td><td class="number">${mean === undefined ? 'no value' : text(mean)}</td><td class="number">${mean === undefined ? '—' : uncertainty === undefined ? 'not known' : `± ${text(uncertainty)}`}</td><td class="number">${range}</td><td class="number">${bound}</td><td class="number">${counted} of ${points.length}</td><td>${seedCell(stop, toSweep)}</td></tr>`;
-      }),
-    )}
+  const { axis, lines, unit, scale, dimension } = figure;
+  const [one, ...more] = request.by;
+  const text = (value: number | undefined): string =>
+    value === undefined ? '—' : String(Number((value / scale).toPrecision(4)));
+  const nameIn = (name: string): string => {
+    const value = one === undefined || more.length > 0 ? name : name.slice(name.indexOf(' = ') + 3);
+    return sanitize(one === SCENARIO ? name : value, { most: 60 });
+  };
+  const sign = figure.comparison === 'at most' ? '≤' : '≥';
+  const row = (name: string, stop: SweepStop): Markup => {
+    const { points, counted, mean, uncertainty, spreadOnly, limit, upperLimit } = stop;
+    const values = points.flatMap(({ value }) => value ?? []);
+    const [least, most] = [text(Math.min(...values)), text(Math.max(...values))];
+    const range = values.length === 0 ? '—' : least === most ? least : `${least} … ${most}`;
+    const bound =
+      limit === undefined
+        ? 'not known'
+        : upperLimit === undefined
+          ? `${sign} ${text(limit)}`
+          : `${text(limit)} … ${text(upperLimit)}`;
+    const u =
+      uncertainty === undefined
+        ? 'not known'
+        : `± ${print(Number(uncertainty.toPrecision(2)), dimension)}${spreadOnly ? ' *' : ''}`;
+    return html`<tr>${one === undefined ? '' : html`<td>${nameIn(name)}</td>`}<td class="number">${stop.text}</td><td class="number">${mean === undefined ? 'no value' : text(mean)}</td><td class="number">${mean === undefined ? '—' : u}</td><td class="number">${range}</td><td class="number">${bound}</td><td class="number">${counted} of ${points.length}</td><td>${seedCell(stop, toSweep)}</td></tr>`;
+  };
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="${`Values of ${titleOf(figure)}`}"><table class="compact"><thead><tr>${one === undefined ? '' : html`<th scope="col">${request.by.join(', ')}</th>`}<th scope="col" class="number">${axis.path}</th><th scope="col" class="number">Mean, ${unit}</th><th scope="col" class="number">U (95 %)</th><th scope="col" class="number">Least … most</th><th scope="col" class="number">Limit</th><th scope="col" class="number">Values</th><th scope="col">Seeds</th></tr></thead><tbody>
+    ${lines.map(({ name, stops }) => stops.map(stop => row(name, stop)))}
   </tbody></table></div>`;
 }
 
 const section = (figure: SweepFigure, page: SweepPage): Markup => {
   const title = titleOf(figure);
+  const spread = figure.lines.some(({ stops }) => stops.some(({ spreadOnly }) => spreadOnly));
   const off = figure.lines
     .flatMap(({ stops }) => stops.flatMap(({ points }) => points))
     .filter(({ value }) => value === undefined);
   return html`<section aria-labelledby="${figure.id}-title"><h2 id="${figure.id}-title">${title}</h2>
     <figure class="plot sweep" id="plot-${figure.id}" role="img" aria-label="${`${title} against ${axisTitle(figure.axis)}; the table below has every value`}"><div class="canvas"></div></figure>
-    <p class="quiet">${figure.axis.kind === 'log' ? 'Logarithmic x axis. ' : ''}Marks: one cell each. Line: mean over seeds. Band: U of the mean at 95 %, from the spread of the seeds and each value's own U.${off.length > 0 ? ` ${off.length} ${off.length === 1 ? 'cell has' : 'cells have'} no value and ${off.length === 1 ? 'stands' : 'stand'} above the plot: ${tally(off.map(({ outcome }) => outcome))}.` : ''}</p>
+    <p class="quiet">${figure.axis.kind === 'log' ? 'Logarithmic x axis. ' : ''}Marks: one cell each. Line: mean over seeds. Band: U of the mean at 95 %, from the spread of the seeds and each value's own U.${spread ? ' * The U of a single value is not known, so the band is the spread of the seeds alone.' : ''}${off.length > 0 ? ` ${off.length} ${off.length === 1 ? 'cell has' : 'cells have'} no value and ${off.length === 1 ? 'stands' : 'stand'} above the plot: ${tally(off.map(({ outcome }) => outcome))}.` : ''}</p>
     <noscript><p>The plot needs the script of this page; the table does not.</p></noscript>
     ${table(figure, page)}</section>`;
 };

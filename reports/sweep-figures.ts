@@ -41,6 +41,8 @@ export interface SweepStop {
   readonly mean?: number;
   /** U of the mean; absent when it is not known. */
   readonly uncertainty?: number;
+  /** The U of a single value is not known: that of the mean holds the spread of the seeds alone. */
+  readonly spreadOnly?: true;
   /** Mean over the seeds: a limit that is a share of another phase moves with it. */
   readonly limit?: number;
   readonly upperLimit?: number;

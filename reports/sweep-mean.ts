@@ -44,10 +44,14 @@ interface Value {
 
 /**
  * The mean over seeds and its U at 95 %: the spread of the seeds (type A, t s / sqrt n, GUM 4.2.3 and G.3) and the greatest U that a single
- * value has (type B, taken as common to all and so not averaged away), added in quadrature. A single value has its own U; a U that is not
- * known for a value leaves the spread alone, and of one value leaves none.
+ * value has (type B, taken as common to all and so not averaged away), added in quadrature. A single value has its own U. Where the U of a
+ * value is not known, what is left is the spread alone and says so; of one value nothing is left.
  */
-export function meanOf(values: readonly Value[]): { readonly mean?: number; readonly uncertainty?: number } {
+export function meanOf(values: readonly Value[]): {
+  readonly mean?: number;
+  readonly uncertainty?: number;
+  readonly spreadOnly?: true;
+} {
   const n = values.length;
   if (n === 0) return {};
   const mean = values.reduce((sum, { value }) => sum + value, 0) / n;
@@ -56,5 +60,5 @@ export function meanOf(values: readonly Value[]): { readonly mean?: number; read
   if (n === 1) return { mean, ...(own !== undefined && { uncertainty: own }) };
   const variance = values.reduce((sum, { value }) => sum + (value - mean) ** 2, 0) / (n - 1);
   const spread = t95(n - 1) * Math.sqrt(variance / n);
-  return { mean, uncertainty: Math.hypot(spread, own ?? 0) };
+  return { mean, uncertainty: Math.hypot(spread, own ?? 0), ...(own === undefined && { spreadOnly: true as const }) };
 }

@@ -49,6 +49,16 @@
     return [least - pad, most + pad];
   }
 
+  /** The next 1, 2 or 5 of a decade, down or up. */
+  function decade(value, side) {
+    const power = 10 ** Math.floor(Math.log10(value));
+    const steps = [1, 2, 5, 10];
+    const share = value / power;
+    const step =
+      side === Math.floor ? steps.findLast(one => one <= share * 1.000001) : steps.find(one => one >= share * 0.999999);
+    return (step ?? 1) * power;
+  }
+
   /** Everything that is drawn must be in sight. */
   function yRange(figure) {
     const all = figure.lines
@@ -67,7 +77,10 @@
     const [least, most] = [Math.min(...real), Math.max(...real)];
     if (real.length > 0 && least > 0 && most / least >= LOG_Y_FROM) {
       const seen = all.filter(value => value > 0);
-      return { log: true, range: [Math.min(...seen) / 1.5, Math.max(...seen) * 1.5] };
+      return {
+        log: true,
+        range: [decade(Math.min(...seen) / 1.1, Math.floor), decade(Math.max(...seen) * 1.1, Math.ceil)],
+      };
     }
     const [low, high] = [Math.min(0, ...all), Math.max(...all)];
     return { log: false, range: [low < 0 ? low * 1.08 : 0, high * 1.08 || 1] };
@@ -182,8 +195,8 @@
   }
 
   function drawAbove(figure, inks) {
-    const words = { 'at least': 'at least', 'at most': 'at most', within: 'limit' }[figure.comparison] ?? 'limit';
     return u => {
+      const labels = [];
       const { ctx } = u;
       const px = devicePixelRatio;
       const { left, top, width } = u.bbox;
@@ -208,43 +221,46 @@
           ctx.lineTo(left + width, lastY);
           ctx.stroke();
           ctx.setLineDash([]);
-          ctx.textAlign = 'right';
-          ctx.textBaseline = 'bottom';
-          const text = `${words} ${number(known.at(-1)[side])} ${figure.unit}`;
-          const baseline = lastY - 4 * px < top + 14 * px ? lastY + 16 * px : lastY - 4 * px;
-          ctx.lineJoin = 'round';
-          ctx.lineWidth = 4 * px;
-          ctx.strokeStyle = css('--sheet');
-          ctx.strokeText(text, left + width - 4 * px, baseline);
-          ctx.fillStyle = ink;
-          ctx.fillText(text, left + width - 4 * px, baseline);
+          const sign = side === 'upper' || figure.comparison === 'at most' ? '≤' : '≥';
+          labels.push({ text: `${sign} ${number(known.at(-1)[side])}`, ink, y: lastY });
         }
       }
-      let lane = false;
+      // Beside the plot, where no line is in their way; apart from each other.
+      ctx.textAlign = 'left';
+      ctx.textBaseline = 'middle';
+      let below = -Infinity;
+      for (const { text, ink, y } of labels.sort((a, b) => a.y - b.y)) {
+        below = Math.max(y, below + 14 * px);
+        ctx.fillStyle = ink;
+        ctx.fillText(text, left + width + 6 * px, below);
+      }
+      const missing = new Map();
       for (const [i, { stops }] of figure.lines.entries()) {
         if (!shownLine(u, i)) continue;
         const move = dodge(i, figure.lines.length) * px;
         for (const { x, points } of stops) {
           const at = u.valToPos(x, 'x', true) + move;
-          const missing = {};
           for (const { outcome, value } of points) {
             if (isNumber(value)) mark(ctx, outcome, at, u.valToPos(value, 'y', true), inks[i % inks.length]);
-            else missing[outcome] = (missing[outcome] ?? 0) + 1;
-          }
-          // No value is no zero: such cells stand above the plot, with their sign and how many they are.
-          let row = 0;
-          for (const [outcome, count] of Object.entries(missing)) {
-            lane = true;
-            ctx.font = `700 ${12 * px}px ${FACE}`;
-            ctx.textAlign = 'center';
-            ctx.textBaseline = 'middle';
-            ctx.fillStyle = css(TONES[outcome] ?? '--doubt');
-            ctx.fillText(`${SIGNS[outcome] ?? '?'}${count > 1 ? `×${count}` : ''}`, at, top - (12 + row * 14) * px);
-            row += 1;
+            else {
+              const here = missing.get(x) ?? {};
+              missing.set(x, { ...here, [outcome]: (here[outcome] ?? 0) + 1 });
+            }
           }
         }
       }
-      if (lane) {
+      // No value is no zero: such cells stand above the plot, with their sign and how many they are.
+      ctx.font = `700 ${12 * px}px ${FACE}`;
+      ctx.textAlign = 'center';
+      ctx.textBaseline = 'middle';
+      for (const [x, outcomes] of missing) {
+        for (const [row, [outcome, count]] of Object.entries(outcomes).entries()) {
+          ctx.fillStyle = css(TONES[outcome] ?? '--doubt');
+          const words = `${SIGNS[outcome] ?? '?'}${count > 1 ? ` ×${count}` : ''}`;
+          ctx.fillText(words, u.valToPos(x, 'x', true), top - (12 + row * 15) * px);
+        }
+      }
+      if (missing.size > 0) {
         ctx.font = `${11 * px}px ${FACE}`;
         ctx.textAlign = 'right';
         ctx.textBaseline = 'middle';
@@ -282,11 +298,13 @@
     const inks = INKS[dark.matches ? 'dark' : 'light'];
     const { log, range } = yRange(figure);
     const texts = new Map(figure.ticks.map(({ x, text }) => [x, text]));
+    const stops = figure.lines.flatMap(line => line.stops);
     const rows = Math.max(
       0,
-      ...figure.lines.flatMap(({ stops }) =>
-        stops.map(({ points }) => new Set(points.filter(({ value }) => !isNumber(value)).map(p => p.outcome)).size),
-      ),
+      ...figure.ticks.map(tick => {
+        const here = stops.filter(({ x }) => x === tick.x).flatMap(({ points }) => points);
+        return new Set(here.filter(({ value }) => !isNumber(value)).map(({ outcome }) => outcome)).size;
+      }),
     );
     const axis = {
       stroke: css('--quiet'),
@@ -298,9 +316,12 @@
     return {
       width: Math.max(260, element.querySelector('.canvas').clientWidth),
       height: HEIGHT,
-      padding: [rows > 0 ? 10 + rows * 15 : 14, 24, 0, 0],
+      padding: [rows > 0 ? 10 + rows * 15 : 14, 78, 0, 0],
       cursor: { drag: { x: false, y: false }, points: { size: 8 } },
-      legend: { live: true, markers: { width: 3 } },
+      legend: {
+        live: true,
+        markers: { width: 3, dash: (_, i) => ['solid', 'dashed', 'dotted'][Math.min((i - 1) % DASHES.length, 1)] },
+      },
       scales: {
         x: { time: false, distr: figure.kind === 'log' ? 3 : 1, log: 10, auto: false, range: () => xRange(figure) },
         y: { distr: log ? 3 : 1, log: 10, range: () => range },
