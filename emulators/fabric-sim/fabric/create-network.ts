@@ -1,17 +1,18 @@
 import { magnitude } from '../../../harness/model/units.ts';
 import { Datagrams } from '../transport/datagrams.ts';
-import { Roce } from '../transport/roce.ts';
+import { Connections } from '../transport/connection.ts';
+import { controlOf } from '../transport/control-of.ts';
 import { DataPlane } from './data-plane.ts';
 import { flowHash } from './ecmp-hash.ts';
-import type { Network, NetworkOptions, SpanState } from './network.ts';
-import { DATAGRAM } from './packet-pool.ts';
+import { type Network, type NetworkOptions, OBSERVABLES, type SpanState } from './network.ts';
+import { DATAGRAM, KIND_MASK, META, OWNER, PACKET_SHIFT } from './packets.ts';
 import { ROCE_OVERHEAD_BYTES } from './wire-size.ts';
 import { wire } from './wiring.ts';
 
 /**
  * A packet network at rest at time 0, with no routes on its switches; a host sends everything by its NIC.
  *
- * Same options, same calls: same results, bit for bit. See {@link DataPlane} and {@link Roce} for the laws it follows.
+ * Same options, same calls: same results, bit for bit. See {@link DataPlane} and {@link Connections} for the laws it follows.
  *
  * @throws RangeError when the topology or its settings can not be simulated, or `trainPackets` is not in 1..64
  */
@@ -22,15 +23,22 @@ export function createNetwork(options: NetworkOptions): Network {
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new RangeError(`Seed ${seed} is not a whole number from 0 to 2^53.`);
   const wiring = wire(topology);
-  const trainBytes = trainPackets * (magnitude(topology.settings.roce.mtu) + overheadBytes);
-  const plane = new DataPlane({ topology, wiring, seed, trainBytes, overheadBytes });
-  const roce = new Roce({ plane, settings: topology.settings, trainPackets, overheadBytes });
+  const fullWireBytes = magnitude(topology.settings.roce.mtu) + overheadBytes;
+  const plane = new DataPlane({ topology, wiring, seed, fullWireBytes, trainPackets });
+  const roce = new Connections({
+    plane,
+    settings: topology.settings,
+    trainPackets,
+    overheadBytes,
+    ...controlOf(topology.settings),
+  });
   const streams: Datagrams[] = [];
   plane.attach({
     receive(_host, packet) {
-      if (plane.pool.kind[packet] === DATAGRAM)
-        (streams[plane.pool.owner[packet] as number] as Datagrams).arrived(packet);
-      else roce.receive(packet);
+      const { ints } = plane.packets;
+      const at = packet << PACKET_SHIFT;
+      if (((ints[at + META] as number) & KIND_MASK) !== DATAGRAM) roce.receive(packet);
+      else (streams[ints[at + OWNER] as number] as Datagrams).arrived(packet);
     },
     pull: host => roce.pull(host),
     get readyAtPs() {
@@ -43,6 +51,11 @@ export function createNetwork(options: NetworkOptions): Network {
     if (host >= wiring.hosts) throw new RangeError(`${name} is a switch, not a host.`);
     return host;
   };
+  const switchNamed = (name: string): number => {
+    const node = wiring.nodeNamed(name);
+    if (node < wiring.hosts) throw new RangeError(`${name} is a host: it sends everything by its NIC.`);
+    return node;
+  };
   const ends = ({ source, target }: { readonly source: string; readonly target: string }) => {
     if (source === target) throw new RangeError(`${source} can not send to itself over the fabric.`);
     return { sourceHost: hostNamed(source), targetHost: hostNamed(target) };
@@ -54,6 +67,7 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 
   return {
+    observes: OBSERVABLES,
     get nowPs() {
       return plane.nowPs;
     },
@@ -83,14 +97,14 @@ export function createNetwork(options: NetworkOptions): Network {
     },
 
     setRoute(node, target, ports) {
-      plane.setRoute(
-        wiring.nodeNamed(node),
+      plane.forwarding.set(
+        switchNamed(node),
         hostNamed(target),
         ports.map(port => wiring.portNamed(node, port)),
       );
     },
     routes: (node, target) =>
-      plane.route(wiring.nodeNamed(node), hostNamed(target)).map(port => wiring.portNames[port] as string),
+      plane.forwarding.get(switchNamed(node), hostNamed(target)).map(port => wiring.portNames[port] as string),
     setForwarding: (node, port, on) => plane.setForwarding(wiring.portNamed(node, port), on),
     span: (name, direction) => stateOf(plane, directionOf(name, direction)),
     setSpan(name, direction, change) {
@@ -100,13 +114,13 @@ export function createNetwork(options: NetworkOptions): Network {
       if (change.loss !== undefined && !(change.loss >= 0 && change.loss <= 1))
         throw new RangeError(`Loss ${change.loss} is no fraction of 1.`);
       if (change.passing !== undefined) plane.setSpanPassing(span, change.passing);
-      if (change.light !== undefined) plane.spanLight[span] = change.light ? 1 : 0;
-      if (change.loss !== undefined) plane.setSpanLoss(span, change.loss);
-      if (change.delayPs !== undefined) wiring.delayPs[plane.portOfSpan(span)] = change.delayPs;
+      if (change.light !== undefined) plane.spans.light[span] = change.light ? 1 : 0;
+      if (change.loss !== undefined) plane.spans.setLoss(span, change.loss);
+      if (change.delayPs !== undefined) plane.setDelay(plane.portOfSpan(span), change.delayPs);
     },
     spanCount(name, direction) {
       const span = directionOf(name, direction);
-      return { packets: plane.spanCarried[span] as number, lost: plane.spanLost[span] as number };
+      return { packets: plane.spans.carried[span] as number, lost: plane.spans.lost[span] as number };
     },
     reset: node => plane.reset(wiring.nodeNamed(node)),
 
@@ -122,12 +136,12 @@ export function createNetwork(options: NetworkOptions): Network {
       let node = sourceHost;
       // A loop in the tables must not hang the caller: no path is longer than the nodes are many.
       while (node !== targetHost && path.length <= wiring.nodes.length) {
-        const port = plane.egress(node, targetHost, hash);
+        const port = plane.forwarding.hashed(node, targetHost, hash);
         if (port < 0 || !plane.isForwarding(port)) break;
         path.push({ node: wiring.nodes[node] as string, port: wiring.portNames[port] as string });
         const far = wiring.peer[port] as number;
         const span = wiring.spanDirection[port] as number;
-        if (!plane.isForwarding(far) || (span >= 0 && plane.spanPassing[span] === 0)) break;
+        if (!plane.isForwarding(far) || (span >= 0 && plane.spans.passing[span] === 0)) break;
         node = wiring.node[far] as number;
         if (node < wiring.hosts) break;
       }
@@ -138,9 +152,9 @@ export function createNetwork(options: NetworkOptions): Network {
 
 function stateOf(plane: DataPlane, span: number): SpanState {
   return {
-    passing: plane.spanPassing[span] === 1,
-    light: plane.spanLight[span] === 1,
-    delayPs: plane.wiring.delayPs[plane.portOfSpan(span)] as number,
-    loss: plane.spanLoss[span] as number,
+    passing: plane.spans.passing[span] === 1,
+    light: plane.spans.light[span] === 1,
+    delayPs: plane.delayOf(plane.portOfSpan(span)),
+    loss: plane.spans.loss[span] as number,
   };
 }

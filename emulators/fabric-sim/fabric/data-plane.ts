@@ -3,10 +3,64 @@ import { magnitude } from '../../../harness/model/units.ts';
 import { CallQueue } from '../kernel/call-queue.ts';
 import { EventQueue } from '../kernel/event-queue.ts';
 import { Random } from '../kernel/random.ts';
-import { ecmpChoice, switchSeed } from './ecmp-hash.ts';
-import type { PortCount } from './network.ts';
-import { BEST_EFFORT_QUEUE, CLASS_OF, CONTROL_QUEUE, LOSSLESS_QUEUE, PacketPool } from './packet-pool.ts';
+import { Forwarding } from './forwarding.ts';
+import { Links } from './link.ts';
 import { marksOf, markingProbability, type RedLaw } from './red-marking.ts';
+import type { PortCount } from './network.ts';
+import {
+  COUNT,
+  ECN_CAPABLE,
+  HASH,
+  INGRESS,
+  MARKED,
+  META,
+  NEXT,
+  PACKET_SHIFT,
+  Packets,
+  PRIORITY_SHIFT,
+  TARGET,
+  TRIMMABLE,
+  TRIMMED,
+  WIRE_BYTES,
+} from './packets.ts';
+import { Pfc } from './pfc.ts';
+import {
+  BUSY_UNTIL,
+  createPorts,
+  DELAY,
+  DEPTH_BYTES,
+  DROPS,
+  EARLY_PS_PER_BYTE,
+  FAR_NODE,
+  FAR_PORT,
+  FORWARDING,
+  HEAD,
+  HOLDING,
+  LINK_HEAD,
+  MARKS_FROM,
+  NODE,
+  PAUSED,
+  PAUSES,
+  PEAK_BYTES,
+  PORT_FLOAT_SHIFT,
+  PORT_SHIFT,
+  type Ports,
+  PRIORITIES,
+  PS_PER_BYTE,
+  QUEUE_FLOAT_SHIFT,
+  QUEUE_INT_SHIFT,
+  QUEUE_SHIFT,
+  RX_BYTES,
+  RX_PACKETS,
+  SENT,
+  SPAN,
+  TURN,
+  TX_BYTES,
+  WAITING,
+} from './ports.ts';
+import { Queues } from './queue.ts';
+import { SharedBuffer } from './shared-buffer.ts';
+import { Spans } from './span.ts';
 import { GAP_BYTES, PAUSE_WIRE_BYTES } from './wire-size.ts';
 import type { Wiring } from './wiring.ts';
 
@@ -14,47 +68,57 @@ import type { Wiring } from './wiring.ts';
 export interface Endpoints {
   /** A packet has arrived whole. The receiver gives it back to the pool. */
   receive(host: number, packet: number): void;
-  /** Next RoCE packet of a host, -1 when none may leave now. Sets `readyAtPs` for the question after. */
+  /** Next packet of a host in the data priority, -1 when none may leave now. Sets `readyAtPs` for the question after. */
   pull(host: number): number;
   /** After `pull`: earliest instant at which another packet may leave; Infinity when none waits. */
   readonly readyAtPs: number;
 }
 
-/** Something that wakes itself at times of its choosing. */
+/** Something that wakes itself at times of its choosing; it has one time at most. */
 export interface Actor {
   wake(): void;
 }
 
+/** Sees every packet that a port sends or that arrives at it, before anything else happens to it. */
+export type PacketWatch = (packet: number, direction: 'out' | 'in') => void;
+
+/** Writes into a packet that leaves a switch, as INT does. */
+export interface PacketStamp {
+  stamp(packet: number, port: number, queueBytes: number, nowPs: number): void;
+}
+
 const NEVER = Number.POSITIVE_INFINITY;
-const QUEUES = 3;
-/** PFC messages on their way per link: two thresholds apart, so a few are many. */
-const MESSAGES = 16;
 /** ECN and PFC thresholds are declared for ports of this rate. */
 const REFERENCE_BPS = 100e9;
-/** A port is paused at 1/8 of the buffer that is free, resumed 3 KB lower: the HPCC artefact's switch (shift 3, resume offset 3 KB). */
-const FREE_SHARE = 1 / 8;
-const RESUME_OFFSET_BYTES = 3000;
+const CONTROL = 6;
+const DATA_PRIORITY = 3;
+const BEST_EFFORT = 0;
+/** Priorities that are served before all others. */
+const STRICT = 0b1100_0000;
+
+export interface DataPlaneOptions {
+  readonly topology: Topology;
+  readonly wiring: Wiring;
+  readonly seed: number;
+  /** Wire bytes of a full packet, and packets that a train holds at most. */
+  readonly fullWireBytes: number;
+  readonly trainPackets: number;
+}
 
 /**
- * Queues, links and switches in virtual time.
+ * Queues, links and switches in virtual time. The parts: {@link EventQueue}, {@link Links}, {@link Queues}, {@link SharedBuffer},
+ * {@link Pfc}, {@link Forwarding}, {@link Spans}; here they are put together.
  *
- * - **Link**: serialisation is wire bytes x 8 / rate, rounded to 1 ps per packet; then the propagation delay. FIFO: one pending
- *   event per link whatever is in flight; a shorter delay never lets a later packet overtake.
- * - **Switch**: output-queued, store-and-forward, no processing latency. A packet leaves the shared buffer when its transmission
- *   begins (as the HPCC artefact counts). Three queues a port: priority 6 strict first, then priority 3 and
- *   priority 0 in turn, packet by packet, so probes wait for one RoCE packet (train) at most.
- * - **Buffer**: shared by all ports. With PFC, headroom of 2 x rate x delay + 2 trains + a pause frame per PFC port (at most half
- *   of the buffer) is kept for what is in flight after a pause; packets that PFC does not hold back (priority 0 and 6, whatever
- *   came over a span) may not use it.
- * - **ECN**: RED law on the egress lossless queue that a departing packet leaves behind, as the HPCC artefact marks
- *   (switch-node.cc, SwitchNotifyDequeue: off the queue first, then ShouldSendCN); marking at enqueue would delay the news by the
- *   whole queue, 32 us at Kmin.
+ * - **Link**: serialisation is wire bytes x 8 / rate, rounded to 1 ps per packet; then the propagation delay. FIFO.
+ * - **Switch**: output-queued, store-and-forward, no processing latency. Eight queues a port: 7 and 6 strict first, the others in
+ *   turn, packet by packet, so probes wait for one RoCE packet (train) at most.
+ * - **Events**: one per packet and hop while the port is idle: a packet that finds its port free is sent on by the very event that
+ *   brought it. A busy port adds one service event per packet.
+ * - **ECN**: RED law on the egress queue that a departing packet leaves behind, as the HPCC artefact marks (switch-node.cc,
+ *   SwitchNotifyDequeue: off the queue first, then ShouldSendCN), or on the queue that it joins.
  * - **Thresholds** of ECN and PFC are declared for 100 Gb/s and scaled with the port's rate, as the HPCC artefact does with
- *   Kmin and Kmax (Kmin 400/1600/6400 KB at 100/400/1600 Gb/s).
- * - **PFC**: per ingress port, priority 3: xoff when the bytes that came in by it exceed min(xoff, free buffer / 8), xon when they
- *   are back at min(xon, free buffer / 8 - 3 KB). The frame takes 672 bit times and the link's delay and does not wait for the
- *   one being sent. One frame per change: pause quanta are not refreshed. None towards a span: headroom for 80 km at
- *   400 Gb/s would be 39.5 MB (SONiC's formula), more than a switch has.
+ *   Kmin and Kmax (Kmin 400/1600/6400 KB at 100/400/1600 Gb/s), unless `scaleThresholds` is off.
+ * - **PFC** is not spoken over spans unless declared: headroom for 80 km at 400 Gb/s would be 39.5 MB (SONiC's formula).
  * - **Trains**: n packets move as one unit with the sum of their bytes. A switch may forward a train when its first packet is in
  *   and the rest can follow without a gap, so a train does not pay n-fold store-and-forward; a host takes it when the last
  *   packet is in. It is not preempted, so others wait for up to n packets.
@@ -62,181 +126,152 @@ const RESUME_OFFSET_BYTES = 3000;
 export class DataPlane {
   nowPs = 0;
   hops = 0;
+  /** Events handled, for the account of cost. */
+  eventCount = 0;
   /** Packets that have entered, left at a host, or been lost: for the conservation law. */
   injected = 0;
   delivered = 0;
   dropped = 0;
 
   readonly wiring: Wiring;
-  readonly pool = new PacketPool();
+  readonly packets = new Packets();
   readonly calls = new CallQueue();
-  private readonly events = new EventQueue();
+  readonly ports: Ports;
+  readonly forwarding: Forwarding;
+  readonly spans: Spans;
+  readonly pfc: Pfc;
+  /** Priorities of control packets, data and datagrams. */
+  readonly controlPriority: number;
+  readonly dataPriority: number;
+  readonly datagramPriority: number;
+  /** Set by who wants INT. */
+  stamp: PacketStamp | undefined;
+  /** Bytes of a packet of which a train has several. */
+  readonly fullWireBytes: number;
+
+  private readonly events: EventQueue;
+  private readonly links: Links;
+  private readonly queues: Queues;
+  private readonly buffer: SharedBuffer;
+  private readonly hosts: number;
+  private readonly portCount: number;
   private readonly actors: Actor[] = [];
   private endpoints: Endpoints | undefined;
   private stopping = false;
+  private readonly watches: (PacketWatch[] | undefined)[] = [];
+  private watching = false;
 
-  private readonly ports: number;
-  private readonly overheadBytes: number;
-  private readonly head: Int32Array;
-  private readonly tail: Int32Array;
-  private readonly depthBytes: Float64Array;
-  /** Units waiting in all queues of the port. */
-  private readonly waiting: Int32Array;
-  private readonly busyUntilPs: Float64Array;
-  /** When the port's service event is due; Infinity when none is. */
-  private readonly serviceAtPs: Float64Array;
-  private readonly turn: Uint8Array;
-  private readonly linkHead: Int32Array;
-  private readonly linkTail: Int32Array;
-  private readonly linkLastPs: Float64Array;
-  /** Time per byte that a train may arrive early at the far end: that of its fastest port; 0 at hosts. */
-  private readonly earlyPsPerByte: Float64Array;
-  private readonly forwarding: Uint8Array;
-
-  private readonly bufferBytes: number;
-  private readonly reserveBytes: Float64Array;
-  private readonly usedBytes: Float64Array;
-  private readonly red: (RedLaw | undefined)[];
+  private readonly laws: (RedLaw | undefined)[];
   private readonly marker: Random;
+  private readonly marksOnEntry: boolean;
+  private readonly trimToBytes: number;
+  private readonly releasesAtEnd: boolean;
+  /** Of ports that still owe the buffer a release at the end of their transmission: account, bytes. */
+  private readonly owedIngress: Int32Array;
+  private readonly owedBytes: Int32Array;
+  private readonly ecnMarked: Float64Array;
+  private readonly queueDrops: Float64Array;
+  private readonly trimmedPackets: Float64Array;
 
-  private readonly holdsBack: Uint8Array;
-  private readonly xoffBytes: Float64Array;
-  private readonly xonBytes: Float64Array;
-  private readonly ingressBytes: Float64Array;
-  private readonly holding: Uint8Array;
-  private readonly paused: Uint8Array;
-  private readonly pausedSincePs: Float64Array;
-  private readonly messageAtPs: Float64Array;
-  private readonly messageOff: Uint8Array;
-  private readonly messageFirst: Uint8Array;
-  private readonly messages: Uint8Array;
-
-  private readonly routeTable: Int32Array;
-  private readonly groups: Int32Array[] = [];
-  private readonly groupIds = new Map<string, number>();
-  private readonly seeds: Int32Array;
-
-  readonly spanPassing: Uint8Array;
-  readonly spanLight: Uint8Array;
-  readonly spanLoss: Float64Array;
-  readonly spanCarried: Float64Array;
-  readonly spanLost: Float64Array;
-  private readonly lossRun: Float64Array;
-  private readonly lossDice: Random[];
-
-  readonly rxBytes: Float64Array;
-  readonly txBytes: Float64Array;
-  readonly rxPackets: Float64Array;
-  readonly txPackets: Float64Array;
-  readonly drops: Float64Array;
-  readonly queuePackets: Float64Array;
-  readonly ecnMarked: Float64Array;
-  readonly pfcRx: Float64Array;
-  readonly pfcTx: Float64Array;
-  readonly pausedPs: Float64Array;
-  readonly peakBytes: Float64Array;
-
-  constructor(options: {
-    readonly topology: Topology;
-    readonly wiring: Wiring;
-    readonly seed: number;
-    readonly trainBytes: number;
-    readonly overheadBytes: number;
-  }) {
-    const { wiring, seed, trainBytes } = options;
-    const { bufferPerSwitch, ecn, pfc } = options.topology.settings;
+  constructor(options: DataPlaneOptions) {
+    const { topology, wiring, seed } = options;
+    const { bufferPerSwitch, ecn, pfc, switching = {} } = topology.settings;
     this.wiring = wiring;
-    this.overheadBytes = options.overheadBytes;
-    const ports = wiring.node.length;
-    const nodes = wiring.nodes.length;
+    this.hosts = wiring.hosts;
+    this.fullWireBytes = options.fullWireBytes;
+    const ports = createPorts(wiring);
     this.ports = ports;
-    const floats = (length = ports) => new Float64Array(length);
+    this.portCount = ports.count;
+    this.events = new EventQueue(bucketWidth(wiring, options.fullWireBytes));
+    this.links = new Links(ports, this.packets, this.events);
+    this.queues = new Queues(ports, this.packets);
+    this.spans = new Spans({ ports, packets: this.packets, wiring, seed, fullWireBytes: options.fullWireBytes });
 
-    this.head = new Int32Array(ports * QUEUES).fill(-1);
-    this.tail = new Int32Array(ports * QUEUES).fill(-1);
-    this.depthBytes = floats(ports * QUEUES);
-    this.waiting = new Int32Array(ports);
-    this.busyUntilPs = floats();
-    this.serviceAtPs = floats().fill(NEVER);
-    this.turn = new Uint8Array(ports);
-    this.linkHead = new Int32Array(ports).fill(-1);
-    this.linkTail = new Int32Array(ports).fill(-1);
-    this.linkLastPs = floats();
-    this.forwarding = new Uint8Array(ports).fill(1);
-    this.earlyPsPerByte = floats();
-    for (let port = 0; port < ports; port++) {
-      const far = wiring.node[wiring.peer[port] as number] as number;
-      if (far < wiring.hosts) continue;
-      this.earlyPsPerByte[port] = Math.min(
-        ...(wiring.portsOf[far] as readonly number[]).map(p => wiring.psPerByte[p] as number),
-      );
+    const priorities = switching.priorities ?? { control: CONTROL, data: DATA_PRIORITY, datagrams: BEST_EFFORT };
+    for (const [use, priority] of Object.entries(priorities)) {
+      if (!(Number.isInteger(priority) && priority >= 0 && priority < PRIORITIES))
+        throw new RangeError(`Priority ${priority} for ${use}: 0 to 7 exist.`);
     }
+    this.controlPriority = priorities.control;
+    this.dataPriority = priorities.data;
+    this.datagramPriority = priorities.datagrams;
 
-    const scale = (port: number) => (wiring.rateBps[port] as number) / REFERENCE_BPS;
+    const scaled = switching.scaleThresholds ?? true;
+    const scale = (port: number) => (scaled ? (wiring.rateBps[port] as number) / REFERENCE_BPS : 1);
     this.marker = new Random(seed, 1);
-    this.red = Array.from({ length: ports }, (_, port) =>
-      ecn === null || (wiring.node[port] as number) < wiring.hosts
-        ? undefined
-        : {
-            minBytes: magnitude(ecn.min) * scale(port),
-            maxBytes: magnitude(ecn.max) * scale(port),
-            probability: ecn.probability,
-          },
-    );
+    this.marksOnEntry = ecn?.at === 'enqueue';
+    this.laws = Array.from({ length: ports.count }, (_, port) => {
+      if (ecn === null || (wiring.node[port] as number) < wiring.hosts) return undefined;
+      const law: RedLaw = {
+        minBytes: magnitude(ecn.min) * scale(port),
+        maxBytes: magnitude(ecn.max) * scale(port),
+        probability: ecn.probability,
+        extended: ecn.beyondMax === 'extended',
+      };
+      ports.floats[(port << PORT_FLOAT_SHIFT) + MARKS_FROM] = law.minBytes;
+      return law;
+    });
 
-    this.bufferBytes = magnitude(bufferPerSwitch);
-    this.usedBytes = floats(nodes);
-    this.reserveBytes = floats(nodes);
-    this.holdsBack = new Uint8Array(ports);
-    this.xoffBytes = floats();
-    this.xonBytes = floats();
-    this.ingressBytes = floats();
-    this.holding = new Uint8Array(ports);
-    this.paused = new Uint8Array(ports);
-    this.pausedSincePs = floats();
-    this.messageAtPs = floats(ports * MESSAGES);
-    this.messageOff = new Uint8Array(ports * MESSAGES);
-    this.messageFirst = new Uint8Array(ports);
-    this.messages = new Uint8Array(ports);
-    for (let port = 0; port < ports && pfc !== null; port++) {
-      const node = wiring.node[port] as number;
-      if (node < wiring.hosts || (wiring.spanDirection[port] as number) >= 0) continue;
-      this.holdsBack[port] = 1;
-      this.xoffBytes[port] = magnitude(pfc.xoff) * scale(port);
-      this.xonBytes[port] = magnitude(pfc.xon) * scale(port);
-      const inFlight = (2 * (wiring.delayPs[port] as number)) / (wiring.psPerByte[port] as number);
-      this.reserveBytes[node] = Math.min(
-        this.bufferBytes / 2,
-        (this.reserveBytes[node] as number) + inFlight + 2 * trainBytes + PAUSE_WIRE_BYTES,
-      );
-    }
-
-    this.routeTable = new Int32Array(nodes * wiring.hosts).fill(-1);
-    for (let host = 0; host < wiring.hosts; host++) {
-      this.routeTable.fill(wiring.portsOf[host]?.[0] as number, host * wiring.hosts, (host + 1) * wiring.hosts);
-    }
-    this.seeds = Int32Array.from({ length: nodes }, (_, node) => switchSeed(seed, node));
-
-    const directions = wiring.spans.length * 2;
-    this.spanPassing = new Uint8Array(directions).fill(1);
-    this.spanLight = new Uint8Array(directions).fill(1);
-    this.spanLoss = floats(directions);
-    this.spanCarried = floats(directions);
-    this.spanLost = floats(directions);
-    this.lossRun = floats(directions).fill(NEVER);
-    this.lossDice = Array.from({ length: directions }, (_, i) => new Random(seed, 1000 + i));
-
-    this.rxBytes = floats();
-    this.txBytes = floats();
-    this.rxPackets = floats();
-    this.txPackets = floats();
-    this.drops = floats();
-    this.queuePackets = floats();
+    const floats = (length = ports.count) => new Float64Array(length);
     this.ecnMarked = floats();
-    this.pfcRx = floats();
-    this.pfcTx = floats();
-    this.pausedPs = floats();
-    this.peakBytes = floats();
+    this.queueDrops = floats(ports.count * PRIORITIES);
+    this.trimmedPackets = floats();
+    this.releasesAtEnd = switching.releaseAt === 'end';
+    this.owedIngress = new Int32Array(ports.count).fill(-1);
+    this.owedBytes = new Int32Array(ports.count);
+    this.trimToBytes = switching.trimTo === undefined ? 0 : magnitude(switching.trimTo);
+
+    this.pfc = new Pfc({
+      ports,
+      events: this.events,
+      quanta: pfc?.quanta ?? 65535,
+      watchdog: pfc?.watchdog && {
+        detectionPs: Math.round(magnitude(pfc.watchdog.detection) * 1000),
+        restorationPs: Math.round(magnitude(pfc.watchdog.restoration) * 1000),
+      },
+      onResume: port => this.arm(port, Math.max(this.nowPs, this.busyUntil(port))),
+      onStorm: (port, priority) => this.flushQueue(port, priority, true),
+    });
+    const bufferBytes = magnitude(bufferPerSwitch);
+    const reserveBytes = floats(wiring.nodes.length);
+    const xoffBytes = floats();
+    const xonBytes = floats();
+    const headroomBytes = floats();
+    for (let port = 0; port < ports.count && pfc !== null; port++) {
+      const node = wiring.node[port] as number;
+      const overSpan = (wiring.spanDirection[port] as number) >= 0;
+      if (node < wiring.hosts || (overSpan && pfc.overSpans !== true)) continue;
+      ports.ints[(port << PORT_SHIFT) + PAUSES] = 1 << this.dataPriority;
+      xoffBytes[port] = magnitude(pfc.xoff) * scale(port);
+      xonBytes[port] = magnitude(pfc.xon) * scale(port);
+      // Still coming after xoff: what a round trip holds, the pause frame's own time, and the unit (train) that the far end has begun.
+      const inFlight = (2 * (wiring.delayPs[port] as number)) / (wiring.psPerByte[port] as number);
+      headroomBytes[port] =
+        pfc.headroom === undefined
+          ? inFlight + 2 * options.trainPackets * options.fullWireBytes + PAUSE_WIRE_BYTES
+          : magnitude(pfc.headroom);
+      reserveBytes[node] = Math.min(bufferBytes / 2, (reserveBytes[node] as number) + (headroomBytes[port] as number));
+    }
+    this.buffer = new SharedBuffer({
+      ports,
+      nodes: wiring.nodes.length,
+      bufferBytes,
+      pfc: this.pfc,
+      reserveBytes,
+      xoffBytes,
+      xonBytes,
+      headroomBytes,
+      freeShare: pfc?.freeShare === null ? NEVER : (pfc?.freeShare ?? 1 / 8),
+      lossyShare: switching.lossyShare ?? NEVER,
+      queueLimitBytes: switching.queueLimit === undefined ? NEVER : magnitude(switching.queueLimit),
+    });
+    this.forwarding = new Forwarding({
+      wiring,
+      ports,
+      law: switching.loadBalancing ?? 'ecmp',
+      seed: switching.ecmpSeed ?? seed,
+      random: new Random(seed, 2),
+    });
   }
 
   attach(endpoints: Endpoints): void {
@@ -245,10 +280,12 @@ export class DataPlane {
 
   /** Registers something that wakes; the number is for `wakeAt`. */
   enrol(actor: Actor): number {
-    return 3 * this.ports + this.actors.push(actor) - 1;
+    return 4 * this.portCount + this.actors.push(actor) - 1;
   }
 
+  /** Wakes the actor at this time instead of any that it had asked for before. */
   wakeAt(atPs: number, actor: number): void {
+    this.events.remove(actor);
     this.events.push(atPs, actor);
   }
 
@@ -260,24 +297,24 @@ export class DataPlane {
   advance(untilPs: number): void {
     if (!Number.isSafeInteger(untilPs) || untilPs < this.nowPs)
       throw new RangeError(`Cannot advance from ${this.nowPs} ps to ${untilPs} ps.`);
-    const { events, calls, ports } = this;
+    const { events, calls, portCount } = this;
     this.stopping = false;
     while (!this.stopping) {
-      const eventAt = events.peek();
-      const callAt = calls.peek();
-      if (callAt <= eventAt) {
-        if (callAt > untilPs) break;
+      // Calls come before events of the same picosecond; times are whole numbers.
+      const callAt = calls.nextPs;
+      const source = events.next(callAt <= untilPs ? callAt - 1 : untilPs);
+      if (source >= 0) {
+        this.nowPs = events.timePs;
+        this.eventCount++;
+        if (source < portCount) this.arrive(source);
+        else if (source < 2 * portCount) this.service(source - portCount);
+        else if (source < 3 * portCount) this.pfc.frameDue(source - 2 * portCount, this.nowPs);
+        else if (source < 4 * portCount) this.pfc.timerDue(source - 3 * portCount, this.nowPs);
+        else (this.actors[source - 4 * portCount] as Actor).wake();
+      } else if (callAt <= untilPs) {
         this.nowPs = callAt;
         calls.take()();
-        continue;
-      }
-      if (eventAt > untilPs) break;
-      this.nowPs = eventAt;
-      const source = events.take();
-      if (source < ports) this.arrive(source);
-      else if (source < 2 * ports) this.serviceDue(source - ports);
-      else if (source < 3 * ports) this.messageDue(source - 2 * ports);
-      else (this.actors[source - 3 * ports] as Actor).wake();
+      } else break;
     }
     if (!this.stopping) this.nowPs = untilPs;
     this.stopping = false;
@@ -287,439 +324,374 @@ export class DataPlane {
 
   /** A host's own ACK, CNP or datagram: into its NIC's queue. */
   sendFromHost(host: number, packet: number): void {
-    this.injected += this.pool.count[packet] as number;
-    const port = this.portOfHost(host);
-    if (this.forwarding[port] === 0) this.discard(port, packet);
-    else this.enqueue(port, packet, CLASS_OF[this.pool.kind[packet] as number] as number);
+    const { ints } = this.packets;
+    const at = packet << PACKET_SHIFT;
+    this.injected += ints[at + COUNT] as number;
+    const port = this.wiring.portsOf[host]?.[0] as number;
+    if (this.ports.ints[(port << PORT_SHIFT) + FORWARDING] === 0) this.discard(port, packet);
+    else this.enqueue(port, packet, ((ints[at + META] as number) >> PRIORITY_SHIFT) & 7);
   }
 
   /** A flow of the host may have something to send from now on. */
   kick(host: number): void {
-    const port = this.portOfHost(host);
-    if (this.paused[port] === 0) this.arm(port, Math.max(this.nowPs, this.busyUntilPs[port] as number));
+    const port = this.wiring.portsOf[host]?.[0] as number;
+    if (((this.ports.ints[(port << PORT_SHIFT) + PAUSED] as number) & (1 << this.dataPriority)) === 0)
+      this.arm(port, Math.max(this.nowPs, this.busyUntil(port)));
   }
 
-  private portOfHost(host: number): number {
-    return this.wiring.portsOf[host]?.[0] as number;
+  private busyUntil(port: number): number {
+    return this.ports.floats[(port << PORT_FLOAT_SHIFT) + BUSY_UNTIL] as number;
   }
 
   private arm(port: number, atPs: number): void {
-    if (atPs >= (this.serviceAtPs[port] as number)) return;
-    this.serviceAtPs[port] = atPs;
-    this.events.push(atPs, this.ports + port);
+    this.events.pushEarlier(atPs, this.portCount + port);
   }
 
-  private enqueue(port: number, packet: number, queue: number): void {
-    const held = queue === LOSSLESS_QUEUE && this.paused[port] === 1;
-    if (this.waiting[port] === 0 && !held && (this.busyUntilPs[port] as number) <= this.nowPs) {
-      this.transmit(port, packet, queue);
+  private enqueue(port: number, packet: number, priority: number): void {
+    const { ints, floats } = this.ports;
+    const i = port << PORT_SHIFT;
+    const busyUntil = floats[(port << PORT_FLOAT_SHIFT) + BUSY_UNTIL] as number;
+    const open = ((ints[i + PAUSED] as number) & (1 << priority)) === 0;
+    if (open && ints[i + WAITING] === 0 && busyUntil <= this.nowPs && !this.owes(port)) {
+      this.transmit(port, packet, priority);
       return;
     }
-    const pool = this.pool;
-    const bytes = pool.wireBytes[packet] as number;
-    const slot = port * QUEUES + queue;
-    const node = this.wiring.node[port] as number;
-    pool.next[packet] = -1;
-    if (this.head[slot] === -1) this.head[slot] = packet;
-    else pool.next[this.tail[slot] as number] = packet;
-    this.tail[slot] = packet;
-    this.waiting[port] = (this.waiting[port] as number) + 1;
-    const depth = (this.depthBytes[slot] as number) + bytes;
-    this.depthBytes[slot] = depth;
-    if (queue === LOSSLESS_QUEUE && depth > (this.peakBytes[port] as number)) this.peakBytes[port] = depth;
-    this.usedBytes[node] = (this.usedBytes[node] as number) + bytes;
-    const ingress = pool.ingress[packet] as number;
-    if (ingress >= 0) this.account(ingress, node, bytes);
-    if (!held) this.arm(port, Math.max(this.nowPs, this.busyUntilPs[port] as number));
+    const depth = this.queues.put(port, priority, packet);
+    const packetInts = this.packets.ints;
+    const at = packet << PACKET_SHIFT;
+    if (this.marksOnEntry && depth > (floats[(port << PORT_FLOAT_SHIFT) + MARKS_FROM] as number))
+      this.mark(port, packet, depth);
+    this.buffer.add(
+      ints[i + NODE] as number,
+      packetInts[at + INGRESS] as number,
+      packetInts[at + WIRE_BYTES] as number,
+      this.nowPs,
+    );
+    // A port that is busy and has other packets waiting has its service event already.
+    if (open) this.arm(port, busyUntil > this.nowPs ? busyUntil : this.nowPs);
   }
 
-  private unqueue(port: number, queue: number): number {
-    const pool = this.pool;
-    const slot = port * QUEUES + queue;
-    const packet = this.head[slot] as number;
-    const next = pool.next[packet] as number;
-    this.head[slot] = next;
-    if (next === -1) this.tail[slot] = -1;
-    this.waiting[port] = (this.waiting[port] as number) - 1;
-    const bytes = pool.wireBytes[packet] as number;
-    const node = this.wiring.node[port] as number;
-    this.depthBytes[slot] = (this.depthBytes[slot] as number) - bytes;
-    this.usedBytes[node] = (this.usedBytes[node] as number) - bytes;
-    const ingress = pool.ingress[packet] as number;
-    if (ingress >= 0) this.release(ingress, node, bytes);
+  private owes(port: number): boolean {
+    return this.releasesAtEnd && (this.owedBytes[port] as number) > 0;
+  }
+
+  private unqueue(port: number, priority: number): number {
+    const packet = this.queues.take(port, priority);
+    const packetInts = this.packets.ints;
+    const at = packet << PACKET_SHIFT;
+    const node = this.ports.ints[(port << PORT_SHIFT) + NODE] as number;
+    const ingress = packetInts[at + INGRESS] as number;
+    const bytes = packetInts[at + WIRE_BYTES] as number;
+    if (this.releasesAtEnd && node >= this.hosts) {
+      this.owedIngress[port] = ingress;
+      this.owedBytes[port] = bytes;
+    } else this.buffer.remove(node, ingress, bytes, this.nowPs);
     return packet;
   }
 
-  private serviceDue(port: number): void {
-    if (this.serviceAtPs[port] !== this.nowPs) return; // overtaken by an earlier one
-    this.serviceAtPs[port] = NEVER;
-    const busyUntil = this.busyUntilPs[port] as number;
+  private service(port: number): void {
+    const { ints, floats } = this.ports;
+    const i = port << PORT_SHIFT;
+    const busyUntil = floats[(port << PORT_FLOAT_SHIFT) + BUSY_UNTIL] as number;
     if (busyUntil > this.nowPs) {
       this.arm(port, busyUntil);
       return;
     }
-    const base = port * QUEUES;
-    const open = this.paused[port] === 0;
-    const isHost = (this.wiring.node[port] as number) < this.wiring.hosts;
-    let readyAt = NEVER;
-    if (this.head[base + CONTROL_QUEUE] !== -1) {
-      this.transmit(port, this.unqueue(port, CONTROL_QUEUE), CONTROL_QUEUE);
-      if (isHost && open) readyAt = this.nowPs;
-    } else if (
-      this.head[base + BEST_EFFORT_QUEUE] !== -1 &&
-      (this.turn[port] === 1 || !open || (!isHost && this.head[base + LOSSLESS_QUEUE] === -1))
-    ) {
-      this.turn[port] = 0;
-      this.transmit(port, this.unqueue(port, BEST_EFFORT_QUEUE), BEST_EFFORT_QUEUE);
-      if (isHost && open) readyAt = this.nowPs;
-    } else if (open && this.head[base + LOSSLESS_QUEUE] !== -1) {
-      this.turn[port] = 1;
-      this.transmit(port, this.unqueue(port, LOSSLESS_QUEUE), LOSSLESS_QUEUE);
-    } else if (open && isHost) {
-      const endpoints = this.endpoints as Endpoints;
-      const packet = endpoints.pull(this.wiring.node[port] as number);
-      readyAt = endpoints.readyAtPs;
-      this.turn[port] = 1;
-      if (packet >= 0) {
-        this.injected += this.pool.count[packet] as number;
-        if (this.forwarding[port] === 1) this.transmit(port, packet, LOSSLESS_QUEUE);
-        else {
-          // A NIC without light sends into the void at its rate.
-          this.busyUntilPs[port] =
-            this.nowPs + Math.round((this.pool.wireBytes[packet] as number) * (this.wiring.psPerByte[port] as number));
-          this.discard(port, packet);
-        }
-      } else if (this.head[base + BEST_EFFORT_QUEUE] !== -1) {
-        this.turn[port] = 0;
-        this.transmit(port, this.unqueue(port, BEST_EFFORT_QUEUE), BEST_EFFORT_QUEUE);
-      }
+    const node = ints[i + NODE] as number;
+    if (this.owes(port)) {
+      const bytes = this.owedBytes[port] as number;
+      this.owedBytes[port] = 0;
+      this.buffer.remove(node, this.owedIngress[port] as number, bytes, this.nowPs);
     }
-    const more = this.waiting[port] as number;
-    if (more > 0 && (open || this.head[base + CONTROL_QUEUE] !== -1 || this.head[base + BEST_EFFORT_QUEUE] !== -1))
-      readyAt = this.nowPs;
-    if (readyAt !== NEVER) this.arm(port, Math.max(readyAt, this.busyUntilPs[port] as number));
+    if (node < this.hosts) {
+      this.serveHost(port, node);
+      return;
+    }
+    const eligible = (ints[i + WAITING] as number) & ~(ints[i + PAUSED] as number);
+    if (eligible === 0) return;
+    const priority = this.queues.choose(port, eligible);
+    if ((STRICT & (1 << priority)) === 0) ints[i + TURN] = priority;
+    this.transmit(port, this.unqueue(port, priority), priority);
+    if (((ints[i + WAITING] as number) & ~(ints[i + PAUSED] as number)) !== 0 || this.owes(port))
+      this.events.push(this.busyUntil(port), this.portCount + port);
+  }
+
+  /** As a switch port's, but the data priority's queue is the flows themselves: they are asked for a packet when it is their turn. */
+  private serveHost(port: number, host: number): void {
+    const { ints } = this.ports;
+    const i = port << PORT_SHIFT;
+    const dataBit = 1 << this.dataPriority;
+    const open = ~(ints[i + PAUSED] as number);
+    let eligible = (ints[i + WAITING] as number) & open;
+    const endpoints = this.endpoints as Endpoints;
+    let readyAt = NEVER;
+    let pulled = false;
+    if ((eligible & STRICT) === 0 && (open & dataBit) !== 0) {
+      const priority = eligible === 0 ? this.dataPriority : this.queues.choose(port, eligible | dataBit);
+      if (priority === this.dataPriority && (eligible & dataBit) === 0) {
+        const packet = endpoints.pull(host);
+        readyAt = endpoints.readyAtPs;
+        if (packet >= 0) {
+          pulled = true;
+          ints[i + TURN] = this.dataPriority;
+          this.injected += this.packets.ints[(packet << PACKET_SHIFT) + COUNT] as number;
+          if (ints[i + FORWARDING] === 1) this.transmit(port, packet, this.dataPriority);
+          else {
+            // A NIC without light sends into the void at its rate.
+            const f = port << PORT_FLOAT_SHIFT;
+            const wire = this.packets.ints[(packet << PACKET_SHIFT) + WIRE_BYTES] as number;
+            this.ports.floats[f + BUSY_UNTIL] =
+              this.nowPs + Math.round(wire * (this.ports.floats[f + PS_PER_BYTE] as number));
+            this.discard(port, packet);
+          }
+        }
+      } else readyAt = this.nowPs;
+    } else if ((open & dataBit) !== 0) readyAt = this.nowPs;
+    if (!pulled && eligible !== 0) {
+      const priority = this.queues.choose(port, eligible);
+      if ((STRICT & (1 << priority)) === 0) ints[i + TURN] = priority;
+      this.transmit(port, this.unqueue(port, priority), priority);
+    }
+    eligible = (ints[i + WAITING] as number) & open;
+    if (eligible !== 0) readyAt = this.nowPs;
+    if (readyAt !== NEVER) this.arm(port, Math.max(readyAt, this.busyUntil(port)));
   }
 
   /** Puts the packet on the wire now. */
-  private transmit(port: number, packet: number, queue: number): void {
-    const { pool, wiring } = this;
-    const wire = pool.wireBytes[packet] as number;
-    let count = pool.count[packet] as number;
-    const psPerByte = wiring.psPerByte[port] as number;
-    const sentAt = this.nowPs + Math.round(wire * psPerByte);
-    this.busyUntilPs[port] = sentAt;
-    this.txBytes[port] = (this.txBytes[port] as number) + wire - count * GAP_BYTES;
-    this.txPackets[port] = (this.txPackets[port] as number) + count;
-    if (queue === LOSSLESS_QUEUE) {
-      this.queuePackets[port] = (this.queuePackets[port] as number) + count;
-      const law = this.red[port];
-      if (law !== undefined && (this.depthBytes[port * QUEUES + LOSSLESS_QUEUE] as number) > law.minBytes)
-        this.mark(port, packet, count, law);
-    }
-    const span = wiring.spanDirection[port] as number;
+  private transmit(port: number, packet: number, priority: number): void {
+    const { ints, floats, queueFloats } = this.ports;
+    const packetInts = this.packets.ints;
+    const i = port << PORT_SHIFT;
+    const f = port << PORT_FLOAT_SHIFT;
+    const at = packet << PACKET_SHIFT;
+    const wire = packetInts[at + WIRE_BYTES] as number;
+    let count = packetInts[at + COUNT] as number;
+    let sentAt = this.nowPs + Math.round(wire * (floats[f + PS_PER_BYTE] as number));
+    floats[f + BUSY_UNTIL] = sentAt;
+    floats[f + TX_BYTES] = (floats[f + TX_BYTES] as number) + wire - count * GAP_BYTES;
+    const q = ((port << QUEUE_SHIFT) + priority) << QUEUE_FLOAT_SHIFT;
+    queueFloats[q + SENT] = (queueFloats[q + SENT] as number) + count;
+    const depth = queueFloats[q + DEPTH_BYTES] as number;
+    if (depth > (floats[f + MARKS_FROM] as number) && !this.marksOnEntry) this.mark(port, packet, depth);
+    if (this.stamp !== undefined && (ints[i + NODE] as number) >= this.hosts)
+      this.stamp.stamp(packet, port, depth, this.nowPs);
+    if (this.watching) this.show(port, packet, 'out');
+    const span = ints[i + SPAN] as number;
     if (span >= 0) {
-      this.spanCarried[span] = (this.spanCarried[span] as number) + count;
-      count = this.survivors(span, packet, count);
-      if (count === 0) return;
+      const passing = this.spans.pass(span, packet);
+      if (passing < count) {
+        this.dropped += count - passing;
+        if (passing === 0) {
+          this.packets.give(packet);
+          return;
+        }
+        count = passing;
+      }
+      sentAt += this.spans.jitter(span);
     }
-    const early = Math.floor(
-      ((pool.wireBytes[packet] as number) - (pool.firstBytes[packet] as number)) *
-        (this.earlyPsPerByte[port] as number),
-    );
-    const arrivesAt = Math.max(this.linkLastPs[port] as number, sentAt - early + (wiring.delayPs[port] as number));
-    this.linkLastPs[port] = arrivesAt;
-    pool.arrivesPs[packet] = arrivesAt;
-    pool.next[packet] = -1;
-    if (this.linkHead[port] === -1) {
-      this.linkHead[port] = packet;
-      this.events.push(arrivesAt, port);
-    } else {
-      pool.next[this.linkTail[port] as number] = packet;
+    if (count > 1) {
+      const rest = (packetInts[at + WIRE_BYTES] as number) - this.fullWireBytes;
+      sentAt -= Math.floor(rest * (floats[f + EARLY_PS_PER_BYTE] as number));
     }
-    this.linkTail[port] = packet;
+    this.links.carry(port, packet, sentAt);
   }
 
-  /** Notes congestion in a packet that leaves while the queue behind it is long. */
-  private mark(port: number, packet: number, count: number, law: RedLaw): void {
-    const depth = this.depthBytes[port * QUEUES + LOSSLESS_QUEUE] as number;
-    const marked = marksOf(count, markingProbability(law, depth), this.marker);
+  /** Notes congestion in a packet whose queue is long. */
+  private mark(port: number, packet: number, depth: number): void {
+    const { ints } = this.packets;
+    const at = packet << PACKET_SHIFT;
+    if (((ints[at + META] as number) & ECN_CAPABLE) === 0) return;
+    const law = this.laws[port] as RedLaw;
+    const marked = marksOf(ints[at + COUNT] as number, markingProbability(law, depth), this.marker);
     if (marked === 0) return;
-    this.pool.marked[packet] = marked;
+    if (marked > (ints[at + MARKED] as number)) ints[at + MARKED] = marked;
     this.ecnMarked[port] = (this.ecnMarked[port] as number) + marked;
-  }
-
-  /**
-   * Cut and random loss of a span. Losses are independent per packet: the run until the next one is drawn geometrically.
-   * A train is cut off at its first lost packet; go-back-N throws the rest of it away anyhow. Gives the packets that pass.
-   */
-  private survivors(span: number, packet: number, count: number): number {
-    const pool = this.pool;
-    let pass = this.spanPassing[span] === 1 ? count : 0;
-    const run = this.lossRun[span] as number;
-    if (pass > 0 && run < count) {
-      pass = run;
-      this.lossRun[span] = (this.lossDice[span] as Random).runLength(this.spanLoss[span] as number);
-    } else if (pass > 0) {
-      this.lossRun[span] = run - count;
-    }
-    if (pass === count) return count;
-    this.spanLost[span] = (this.spanLost[span] as number) + count - pass;
-    this.dropped += count - pass;
-    if (pass === 0) {
-      pool.give(packet);
-      return 0;
-    }
-    const first = pool.firstBytes[packet] as number;
-    // All packets but a message's last are full, and the last one is never among the survivors of a cut train.
-    pool.count[packet] = pass;
-    pool.wireBytes[packet] = first * pass;
-    pool.payloadBytes[packet] = (first - this.overheadBytes) * pass;
-    return pass;
   }
 
   // ---- arriving ----------------------------------------------------------------------------------------------------
 
   private arrive(link: number): void {
-    const { pool, wiring } = this;
-    const packet = this.linkHead[link] as number;
-    // A cut empties the link and leaves its event behind.
-    if (packet === -1 || (pool.arrivesPs[packet] as number) > this.nowPs) return;
-    const next = pool.next[packet] as number;
-    this.linkHead[link] = next;
-    if (next === -1) this.linkTail[link] = -1;
-    else this.events.push(pool.arrivesPs[next] as number, link);
-
-    const port = wiring.peer[link] as number;
-    const count = pool.count[packet] as number;
+    const { ints, floats } = this.ports;
+    const packet = this.links.take(link);
+    const packetInts = this.packets.ints;
+    const at = packet << PACKET_SHIFT;
+    const i = link << PORT_SHIFT;
+    const port = ints[i + FAR_PORT] as number;
+    const count = packetInts[at + COUNT] as number;
     this.hops += count;
-    if (this.forwarding[port] === 0) {
+    if (ints[(port << PORT_SHIFT) + FORWARDING] === 0) {
       this.discard(port, packet);
       return;
     }
-    this.rxBytes[port] = (this.rxBytes[port] as number) + (pool.wireBytes[packet] as number) - count * GAP_BYTES;
-    this.rxPackets[port] = (this.rxPackets[port] as number) + count;
-    const node = wiring.node[port] as number;
-    if (node < wiring.hosts) {
+    const f = port << PORT_FLOAT_SHIFT;
+    floats[f + RX_BYTES] =
+      (floats[f + RX_BYTES] as number) + (packetInts[at + WIRE_BYTES] as number) - count * GAP_BYTES;
+    floats[f + RX_PACKETS] = (floats[f + RX_PACKETS] as number) + count;
+    if (this.watching) this.show(port, packet, 'in');
+    const node = ints[i + FAR_NODE] as number;
+    if (node < this.hosts) {
       this.delivered += count;
       (this.endpoints as Endpoints).receive(node, packet);
-    } else {
-      this.forward(node, port, packet);
-    }
+    } else this.forward(node, port, packet);
   }
 
   private forward(node: number, from: number, packet: number): void {
-    const pool = this.pool;
-    const port = this.egress(node, pool.target[packet] as number, pool.hash[packet] as number);
+    const packetInts = this.packets.ints;
+    const at = packet << PACKET_SHIFT;
+    const port = this.forwarding.egress(
+      node,
+      packetInts[at + TARGET] as number,
+      packetInts[at + HASH] as number,
+      this.nowPs,
+    );
     if (port < 0) {
       this.discard(from, packet);
       return;
     }
-    if (this.forwarding[port] === 0) {
+    const { ints, floats, queueFloats } = this.ports;
+    const i = port << PORT_SHIFT;
+    if (ints[i + FORWARDING] === 0) {
       this.discard(port, packet);
       return;
     }
-    const queue = CLASS_OF[pool.kind[packet] as number] as number;
-    const heldBack = queue === LOSSLESS_QUEUE && this.holdsBack[from] === 1;
-    const limit = heldBack ? this.bufferBytes : this.bufferBytes - (this.reserveBytes[node] as number);
-    if ((this.usedBytes[node] as number) + (pool.wireBytes[packet] as number) > limit && !this.idle(port)) {
-      this.discard(port, packet);
-      return;
-    }
-    if (queue === LOSSLESS_QUEUE) {
-      pool.ingress[packet] = heldBack ? from : -1;
-    }
-    this.enqueue(port, packet, queue);
-  }
-
-  private idle(port: number): boolean {
-    return this.waiting[port] === 0 && this.paused[port] === 0 && (this.busyUntilPs[port] as number) <= this.nowPs;
-  }
-
-  /** Port by which a switch sends a packet on; -1 when it has no route. */
-  egress(node: number, target: number, hash: number): number {
-    const entry = this.routeTable[node * this.wiring.hosts + target] as number;
-    if (entry >= -1) return entry;
-    const group = this.groups[-entry - 2] as Int32Array;
-    return group[ecmpChoice(hash, this.seeds[node] as number, group.length)] as number;
-  }
-
-  private discard(port: number, packet: number): void {
-    const count = this.pool.count[packet] as number;
-    this.drops[port] = (this.drops[port] as number) + count;
-    this.dropped += count;
-    this.pool.give(packet);
-  }
-
-  // ---- PFC ---------------------------------------------------------------------------------------------------------
-
-  private account(ingress: number, node: number, bytes: number): void {
-    const held = (this.ingressBytes[ingress] as number) + bytes;
-    this.ingressBytes[ingress] = held;
-    if (this.holding[ingress] === 1) return;
-    if (held > (this.xoffBytes[ingress] as number) || held > this.freeBytes(node) * FREE_SHARE) {
-      this.holding[ingress] = 1;
-      this.tell(ingress, 1);
-    }
-  }
-
-  private release(ingress: number, node: number, bytes: number): void {
-    const held = (this.ingressBytes[ingress] as number) - bytes;
-    this.ingressBytes[ingress] = held;
-    if (this.holding[ingress] === 0) return;
+    const priority = ((packetInts[at + META] as number) >> PRIORITY_SHIFT) & 7;
+    const bit = 1 << priority;
+    const lossless = ((ints[(from << PORT_SHIFT) + PAUSES] as number) & bit) !== 0;
+    const ingress = lossless ? (from << QUEUE_SHIFT) + priority : -1;
+    packetInts[at + INGRESS] = ingress;
     if (
-      held <= 0 ||
-      (held <= (this.xonBytes[ingress] as number) && held <= this.freeBytes(node) * FREE_SHARE - RESUME_OFFSET_BYTES)
+      ints[i + WAITING] === 0 &&
+      (floats[(port << PORT_FLOAT_SHIFT) + BUSY_UNTIL] as number) <= this.nowPs &&
+      ((ints[i + PAUSED] as number) & bit) === 0 &&
+      !this.releasesAtEnd
     ) {
-      this.holding[ingress] = 0;
-      this.tell(ingress, 0);
-    }
-  }
-
-  private freeBytes(node: number): number {
-    return this.bufferBytes - (this.reserveBytes[node] as number) - (this.usedBytes[node] as number);
-  }
-
-  /** A pause (1) or resume (0) frame from `ingress` to the port that feeds it. */
-  private tell(ingress: number, off: number): void {
-    const { wiring } = this;
-    const port = wiring.peer[ingress] as number;
-    const at =
-      this.nowPs +
-      Math.round(PAUSE_WIRE_BYTES * (wiring.psPerByte[ingress] as number)) +
-      (wiring.delayPs[ingress] as number);
-    this.pfcTx[ingress] = (this.pfcTx[ingress] as number) + 1;
-    let count = this.messages[port] as number;
-    if (count === MESSAGES)
-      count--; // only the last word counts once the pipe is this full
-    else this.messages[port] = count + 1;
-    const slot = port * MESSAGES + (((this.messageFirst[port] as number) + count) % MESSAGES);
-    this.messageAtPs[slot] = at;
-    this.messageOff[slot] = off;
-    if (count === 0) this.events.push(at, 2 * this.ports + port);
-  }
-
-  private messageDue(port: number): void {
-    const first = this.messageFirst[port] as number;
-    const slot = port * MESSAGES + first;
-    if (this.messages[port] === 0 || (this.messageAtPs[slot] as number) > this.nowPs) {
-      if ((this.messages[port] as number) > 0)
-        this.events.push(this.messageAtPs[slot] as number, 2 * this.ports + port);
+      // The port is free: nothing is stored, so no account is touched and no event is spent.
+      this.transmit(port, packet, priority);
       return;
     }
-    this.messageFirst[port] = (first + 1) % MESSAGES;
-    this.messages[port] = (this.messages[port] as number) - 1;
-    if ((this.messages[port] as number) > 0) {
-      this.events.push(this.messageAtPs[port * MESSAGES + ((first + 1) % MESSAGES)] as number, 2 * this.ports + port);
+    if (((this.pfc.storming[port] as number) & bit) !== 0) {
+      this.discard(port, packet, priority);
+      return;
     }
-    if (this.forwarding[port] === 0) return;
-    this.pfcRx[port] = (this.pfcRx[port] as number) + 1;
-    if (this.messageOff[slot] === 1) this.pause(port);
-    else this.resume(port);
+    const depth = queueFloats[(((port << QUEUE_SHIFT) + priority) << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES] as number;
+    if (this.buffer.admits(node, ingress, packetInts[at + WIRE_BYTES] as number, depth)) {
+      this.enqueue(port, packet, priority);
+      return;
+    }
+    if (this.trimToBytes > 0 && ((packetInts[at + META] as number) & TRIMMABLE) !== 0) this.trim(node, port, packet);
+    else this.discard(port, packet, priority);
   }
 
-  private pause(port: number): void {
-    if (this.paused[port] === 1) return;
-    this.paused[port] = 1;
-    this.pausedSincePs[port] = this.nowPs;
+  /** Cuts the payload off; the header goes on in the control priority, or is lost when that is full too. */
+  private trim(node: number, port: number, packet: number): void {
+    const { ints } = this.packets;
+    const at = packet << PACKET_SHIFT;
+    const meta = ints[at + META] as number;
+    if ((meta & TRIMMED) !== 0) {
+      this.discard(port, packet);
+      return;
+    }
+    ints[at + META] = (meta & ~(7 << PRIORITY_SHIFT)) | (this.controlPriority << PRIORITY_SHIFT) | TRIMMED;
+    ints[at + WIRE_BYTES] = this.trimToBytes;
+    ints[at + INGRESS] = -1;
+    this.trimmedPackets[port] = (this.trimmedPackets[port] as number) + (ints[at + COUNT] as number);
+    const queue = ((port << QUEUE_SHIFT) + this.controlPriority) << QUEUE_FLOAT_SHIFT;
+    const depth = this.ports.queueFloats[queue + DEPTH_BYTES] as number;
+    if (this.buffer.admits(node, -1, this.trimToBytes, depth)) this.enqueue(port, packet, this.controlPriority);
+    else this.discard(port, packet, this.controlPriority);
   }
 
-  private resume(port: number): void {
-    if (this.paused[port] === 0) return;
-    this.paused[port] = 0;
-    this.pausedPs[port] = (this.pausedPs[port] as number) + this.nowPs - (this.pausedSincePs[port] as number);
-    this.arm(port, Math.max(this.nowPs, this.busyUntilPs[port] as number));
-  }
-
-  private pausedUntilNowPs(port: number): number {
-    const ongoing = this.paused[port] === 1 ? this.nowPs - (this.pausedSincePs[port] as number) : 0;
-    return (this.pausedPs[port] as number) + ongoing;
+  private discard(port: number, packet: number, priority?: number): void {
+    const count = this.packets.ints[(packet << PACKET_SHIFT) + COUNT] as number;
+    const f = (port << PORT_FLOAT_SHIFT) + DROPS;
+    this.ports.floats[f] = (this.ports.floats[f] as number) + count;
+    if (priority !== undefined) {
+      const queue = (port << QUEUE_SHIFT) + priority;
+      this.queueDrops[queue] = (this.queueDrops[queue] as number) + count;
+    }
+    this.dropped += count;
+    this.packets.give(packet);
   }
 
   // ---- from outside ------------------------------------------------------------------------------------------------
 
-  setRoute(node: number, target: number, ports: readonly number[]): void {
-    const at = node * this.wiring.hosts + target;
-    if (ports.length === 0) this.routeTable[at] = -1;
-    else if (ports.length === 1) this.routeTable[at] = ports[0] as number;
-    else {
-      const key = ports.join();
-      let group = this.groupIds.get(key);
-      if (group === undefined) {
-        group = this.groups.push(Int32Array.from(ports)) - 1;
-        this.groupIds.set(key, group);
-      }
-      this.routeTable[at] = -2 - group;
-    }
-  }
-
-  route(node: number, target: number): readonly number[] {
-    const entry = this.routeTable[node * this.wiring.hosts + target] as number;
-    if (entry === -1) return [];
-    return entry >= 0 ? [entry] : [...(this.groups[-entry - 2] as Int32Array)];
-  }
-
   isForwarding(port: number): boolean {
-    return this.forwarding[port] === 1;
+    return this.ports.ints[(port << PORT_SHIFT) + FORWARDING] === 1;
   }
 
   setForwarding(port: number, on: boolean): void {
     if (this.isForwarding(port) === on) return;
-    this.forwarding[port] = on ? 1 : 0;
+    const { ints } = this.ports;
+    const i = port << PORT_SHIFT;
+    ints[i + FORWARDING] = on ? 1 : 0;
     if (!on) {
-      this.flush(port, true);
-      this.resume(port); // a port without a link partner obeys no pause
+      for (let priority = 0; priority < PRIORITIES; priority++) this.flushQueue(port, priority, true);
+      this.pfc.resume(port, 0xff, this.nowPs); // a port without a link partner obeys no pause
     } else {
-      if (this.holding[this.wiring.peer[port] as number] === 1) this.pause(port);
-      this.arm(port, Math.max(this.nowPs, this.busyUntilPs[port] as number));
+      const held = ints[((ints[i + FAR_PORT] as number) << PORT_SHIFT) + HOLDING] as number;
+      if (held !== 0) this.pfc.pause(port, held, this.nowPs);
+      this.arm(port, Math.max(this.nowPs, this.busyUntil(port)));
     }
   }
 
-  private flush(port: number, counted: boolean): void {
-    for (let queue = 0; queue < QUEUES; queue++) {
-      while (this.head[port * QUEUES + queue] !== -1) {
-        const packet = this.unqueue(port, queue);
-        if (counted) this.discard(port, packet);
-        else {
-          this.dropped += this.pool.count[packet] as number;
-          this.pool.give(packet);
-        }
+  private flushQueue(port: number, priority: number, counted: boolean): void {
+    const head = (((port << QUEUE_SHIFT) + priority) << QUEUE_INT_SHIFT) + HEAD;
+    while (this.ports.queueInts[head] !== -1) {
+      const packet = this.queues.take(port, priority);
+      const { ints } = this.packets;
+      const at = packet << PACKET_SHIFT;
+      const node = this.ports.ints[(port << PORT_SHIFT) + NODE] as number;
+      this.buffer.remove(node, ints[at + INGRESS] as number, ints[at + WIRE_BYTES] as number, this.nowPs);
+      if (counted) this.discard(port, packet, priority);
+      else {
+        this.dropped += ints[at + COUNT] as number;
+        this.packets.give(packet);
       }
     }
   }
 
   /** Empties the node's queues (which resumes whom it had paused) and sets its counters to 0. */
   reset(node: number): void {
-    const ports = this.wiring.portsOf[node] as readonly number[];
-    for (const port of ports) this.flush(port, false);
-    const counters = [this.rxBytes, this.txBytes, this.rxPackets, this.txPackets, this.drops, this.queuePackets];
-    counters.push(this.ecnMarked, this.pfcRx, this.pfcTx, this.pausedPs, this.peakBytes);
-    for (const port of ports) {
-      for (const counter of counters) counter[port] = 0;
-      this.pausedSincePs[port] = this.nowPs;
+    const { floats, queueFloats } = this.ports;
+    for (const port of this.wiring.portsOf[node] as readonly number[]) {
+      for (let priority = 0; priority < PRIORITIES; priority++) {
+        this.flushQueue(port, priority, false);
+        const queue = (port << QUEUE_SHIFT) + priority;
+        queueFloats[(queue << QUEUE_FLOAT_SHIFT) + SENT] = 0;
+        queueFloats[(queue << QUEUE_FLOAT_SHIFT) + PEAK_BYTES] = 0;
+        this.queueDrops[queue] = 0;
+      }
+      const f = port << PORT_FLOAT_SHIFT;
+      for (const field of [TX_BYTES, RX_BYTES, RX_PACKETS, DROPS]) floats[f + field] = 0;
+      this.ecnMarked[port] = 0;
+      this.trimmedPackets[port] = 0;
+      this.pfc.resetCounters(port, this.nowPs);
     }
   }
 
+  /** Frames pass through a span direction or are lost, those on the fibre too. */
   setSpanPassing(span: number, passing: boolean): void {
-    this.spanPassing[span] = passing ? 1 : 0;
+    this.spans.passing[span] = passing ? 1 : 0;
     if (passing) return;
-    const port = this.portOfSpan(span);
-    let packet = this.linkHead[port] as number;
+    let packet = this.links.sever(this.portOfSpan(span));
+    const { ints } = this.packets;
     while (packet !== -1) {
-      const next = this.pool.next[packet] as number;
-      const count = this.pool.count[packet] as number;
-      this.spanLost[span] = (this.spanLost[span] as number) + count;
+      const at = packet << PACKET_SHIFT;
+      const next = ints[at + NEXT] as number;
+      const count = ints[at + COUNT] as number;
+      this.spans.lost[span] = (this.spans.lost[span] as number) + count;
       this.dropped += count;
-      this.pool.give(packet);
+      this.packets.give(packet);
       packet = next;
     }
-    this.linkHead[port] = -1;
-    this.linkTail[port] = -1;
-    this.linkLastPs[port] = 0; // nothing left to overtake
   }
 
-  setSpanLoss(span: number, loss: number): void {
-    this.spanLoss[span] = loss;
-    this.lossRun[span] = (this.lossDice[span] as Random).runLength(loss);
+  setDelay(port: number, delayPs: number): void {
+    this.ports.floats[(port << PORT_FLOAT_SHIFT) + DELAY] = delayPs;
+  }
+
+  delayOf(port: number): number {
+    return this.ports.floats[(port << PORT_FLOAT_SHIFT) + DELAY] as number;
   }
 
   /** The port that sends into a span direction. */
@@ -728,39 +700,99 @@ export class DataPlane {
   }
 
   count(port: number): PortCount {
+    const { floats, queueFloats } = this.ports;
+    const f = port << PORT_FLOAT_SHIFT;
     let queueBytes = 0;
-    for (let queue = 0; queue < QUEUES; queue++) queueBytes += this.depthBytes[port * QUEUES + queue] as number;
+    let txPackets = 0;
+    for (let priority = 0; priority < PRIORITIES; priority++) {
+      const q = ((port << QUEUE_SHIFT) + priority) << QUEUE_FLOAT_SHIFT;
+      queueBytes += queueFloats[q + DEPTH_BYTES] as number;
+      txPackets += queueFloats[q + SENT] as number;
+    }
+    const data = ((port << QUEUE_SHIFT) + this.dataPriority) << QUEUE_FLOAT_SHIFT;
     return {
-      rxBytes: this.rxBytes[port] as number,
-      txBytes: this.txBytes[port] as number,
-      rxPackets: this.rxPackets[port] as number,
-      txPackets: this.txPackets[port] as number,
-      drops: this.drops[port] as number,
-      queuePackets: this.queuePackets[port] as number,
+      rxBytes: floats[f + RX_BYTES] as number,
+      txBytes: floats[f + TX_BYTES] as number,
+      rxPackets: floats[f + RX_PACKETS] as number,
+      txPackets,
+      drops: floats[f + DROPS] as number,
+      queuePackets: queueFloats[data + SENT] as number,
       ecnMarked: this.ecnMarked[port] as number,
-      pfcRx: this.pfcRx[port] as number,
-      pfcTx: this.pfcTx[port] as number,
-      pausedPs: this.pausedUntilNowPs(port),
+      pfcRx: this.pfc.framesIn[port] as number,
+      pfcTx: this.pfc.framesOut[port] as number,
+      pausedPs: this.pfc.pausedTotalPs(port, this.nowPs),
       queueBytes,
-      queuePeakBytes: this.peakBytes[port] as number,
+      queuePeakBytes: queueFloats[data + PEAK_BYTES] as number,
+      trimmed: this.trimmedPackets[port] as number,
+    };
+  }
+
+  /** One queue of a port: bytes now, packets sent and dropped since the start, peak since it was last taken. */
+  queueCount(port: number, priority: number): QueueCount {
+    const queue = (port << QUEUE_SHIFT) + priority;
+    const q = queue << QUEUE_FLOAT_SHIFT;
+    const { queueFloats } = this.ports;
+    return {
+      bytes: queueFloats[q + DEPTH_BYTES] as number,
+      sent: queueFloats[q + SENT] as number,
+      drops: this.queueDrops[queue] as number,
+      peakBytes: queueFloats[q + PEAK_BYTES] as number,
     };
   }
 
   takePeak(port: number): number {
-    const peak = this.peakBytes[port] as number;
-    this.peakBytes[port] = this.depthBytes[port * QUEUES + LOSSLESS_QUEUE] as number;
+    const { queueFloats } = this.ports;
+    const q = ((port << QUEUE_SHIFT) + this.dataPriority) << QUEUE_FLOAT_SHIFT;
+    const peak = queueFloats[q + PEAK_BYTES] as number;
+    queueFloats[q + PEAK_BYTES] = queueFloats[q + DEPTH_BYTES] as number;
     return peak;
+  }
+
+  /** Shows what the port sends and what arrives at it to `watch`; the answer ends that. */
+  watch(port: number, watch: PacketWatch): () => void {
+    const list = (this.watches[port] ??= []);
+    list.push(watch);
+    this.watching = true;
+    return () => {
+      const at = list.indexOf(watch);
+      if (at >= 0) list.splice(at, 1);
+      this.watching = this.watches.some(others => (others?.length ?? 0) > 0);
+    };
+  }
+
+  private show(port: number, packet: number, direction: 'out' | 'in'): void {
+    for (const watch of this.watches[port] ?? []) watch(packet, direction);
   }
 
   /** Packets in queues and on links now, counted one by one. */
   inFlight(): number {
+    const { ints } = this.packets;
     let packets = 0;
     const add = (first: number) => {
-      for (let packet = first; packet !== -1; packet = this.pool.next[packet] as number)
-        packets += this.pool.count[packet] as number;
+      for (let packet = first; packet !== -1; packet = ints[(packet << PACKET_SHIFT) + NEXT] as number)
+        packets += ints[(packet << PACKET_SHIFT) + COUNT] as number;
     };
-    this.linkHead.forEach(add);
-    this.head.forEach(add);
+    for (let port = 0; port < this.portCount; port++) {
+      add(this.ports.ints[(port << PORT_SHIFT) + LINK_HEAD] as number);
+      for (let queue = port << QUEUE_SHIFT; queue < (port + 1) << QUEUE_SHIFT; queue++)
+        add(this.ports.queueInts[(queue << QUEUE_INT_SHIFT) + HEAD] as number);
+    }
     return packets;
   }
+}
+
+export interface QueueCount {
+  readonly bytes: number;
+  readonly sent: number;
+  readonly drops: number;
+  readonly peakBytes: number;
+}
+
+/** Buckets about as wide as the mean time between events when half of the links are busy with full packets, so few events share one. */
+function bucketWidth(wiring: Wiring, fullWireBytes: number): number {
+  let perPs = 0;
+  for (let port = 0; port < wiring.node.length; port++)
+    perPs += 1 / (fullWireBytes * (wiring.psPerByte[port] as number));
+  const meanPs = 2 / Math.max(perPs, 1e-12);
+  return 2 ** Math.min(20, Math.max(4, Math.round(Math.log2(meanPs))));
 }

@@ -15,13 +15,13 @@ export interface Repeats {
    * something is under way, or chance has a hand in it.
    */
   state(): number | undefined;
-  /** Notes what every flow has been given so far. */
-  mark(): RoundMark;
+  /** Notes what every flow has been given so far; with `since`, only what it was given since that mark. */
+  mark(since?: RoundMark): RoundMark;
   /**
-   * Counts what was given since `mark` again, as sent, delivered and acknowledged, and calls `done` `lastsPs` from now. False when something
+   * Counts what `given` says again, as sent, delivered and acknowledged, and calls `done` `lastsPs` from now. False when something
    * else is due before, so that the round must be played.
    */
-  repeat(round: { readonly mark: RoundMark; readonly lastsPs: number; readonly done: () => void }): boolean;
+  repeat(round: { readonly given: RoundMark; readonly lastsPs: number; readonly done: () => void }): boolean;
 }
 
 /** Opaque. */
@@ -87,6 +87,8 @@ export interface PortCount {
   queueBytes: number;
   /** Peak of the lossless queue since `takeQueuePeak`. */
   queuePeakBytes: number;
+  /** Packets that lost their payload to a full queue. */
+  trimmed?: number;
 }
 
 export interface NicCount {

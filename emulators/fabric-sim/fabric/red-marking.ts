@@ -5,16 +5,18 @@ export interface RedLaw {
   readonly maxBytes: number;
   /** Marking probability at `maxBytes`, a fraction of 1. */
   readonly probability: number;
+  /** Beyond `maxBytes` the slope goes on (up to 1) instead of jumping to 1. */
+  readonly extended?: boolean;
 }
 
 /**
  * Probability that one packet is marked CE when the queue that it leaves still holds `queueBytes`:
- * 0 up to min, then linear up to `probability` at max, 1 above. Zhu et al., SIGCOMM 2015, figure 5.
+ * 0 up to min, then linear up to `probability` at max, 1 above (or on along the slope, the form of the stability analysis). Zhu et al., SIGCOMM 2015, figure 5.
  */
 export function markingProbability(law: RedLaw, queueBytes: number): number {
   if (queueBytes <= law.minBytes) return 0;
-  if (queueBytes > law.maxBytes) return 1;
-  return (law.probability * (queueBytes - law.minBytes)) / (law.maxBytes - law.minBytes);
+  if (queueBytes > law.maxBytes && law.extended !== true) return 1;
+  return Math.min(1, (law.probability * (queueBytes - law.minBytes)) / (law.maxBytes - law.minBytes));
 }
 
 /**

@@ -10,13 +10,10 @@ const before = (a: Call, b: Call): boolean => a.atPs < b.atPs || (a.atPs === b.a
 
 /** Calls asked for from outside, in order of time and then of asking. A binary heap: such calls are rare beside packets. */
 export class CallQueue {
+  /** Time of the earliest call, ps; Infinity when there is none. A field: it is read before every event. */
+  nextPs = Number.POSITIVE_INFINITY;
   private readonly heap: Call[] = [];
   private sequence = 0;
-
-  /** Time of the earliest call, ps; Infinity when there is none. */
-  peek(): number {
-    return this.heap[0]?.atPs ?? Number.POSITIVE_INFINITY;
-  }
 
   /** @throws RangeError when the time is no integer in 0..2^53 */
   push(atPs: number, run: () => void): void {
@@ -32,9 +29,10 @@ export class CallQueue {
       at = parent;
     }
     heap[at] = call;
+    this.nextPs = (heap[0] as Call).atPs;
   }
 
-  /** Removes the earliest call. Call only after `peek` answered a finite time. */
+  /** Removes the earliest call. Only while `nextPs` is finite. */
   take(): () => void {
     const heap = this.heap;
     const top = heap[0] as Call;
@@ -51,6 +49,7 @@ export class CallQueue {
       }
       heap[at] = last;
     }
+    this.nextPs = heap[0]?.atPs ?? Number.POSITIVE_INFINITY;
     return top.run;
   }
 }

@@ -1,7 +1,7 @@
 import type { Actor, DataPlane } from '../fabric/data-plane.ts';
 import { flowHash } from '../fabric/ecmp-hash.ts';
 import type { DatagramStream } from '../fabric/network.ts';
-import { DATAGRAM } from '../fabric/packet-pool.ts';
+import { DATAGRAM, PACKET_SHIFT, PAYLOAD_BYTES, PRIORITY_SHIFT, WIRE_BYTES } from '../fabric/packets.ts';
 import { datagramWireBytes } from '../fabric/wire-size.ts';
 
 export interface DatagramRequest {
@@ -56,18 +56,18 @@ export class Datagrams implements DatagramStream, Actor {
 
   wake(): void {
     if (this.stopped) return;
-    const { pool } = this.plane;
-    const packet = pool.take(DATAGRAM, this.id, this.request.targetHost, this.hash);
-    pool.wireBytes[packet] = this.wireBytes;
-    pool.firstBytes[packet] = this.wireBytes;
-    pool.payloadBytes[packet] = this.request.bytes;
+    const { packets, datagramPriority } = this.plane;
+    const meta = DATAGRAM | (datagramPriority << PRIORITY_SHIFT);
+    const packet = packets.take(meta, this.id, this.request.targetHost, this.hash);
+    packets.ints[(packet << PACKET_SHIFT) + WIRE_BYTES] = this.wireBytes;
+    packets.ints[(packet << PACKET_SHIFT) + PAYLOAD_BYTES] = this.request.bytes;
     this.sentCount++;
     this.plane.sendFromHost(this.request.sourceHost, packet);
     this.plane.wakeAt(this.startPs + Math.round((this.sentCount * 1e12) / this.request.packetsPerSecond), this.actor);
   }
 
   arrived(packet: number): void {
-    this.plane.pool.give(packet);
+    this.plane.packets.give(packet);
     this.receivedCount++;
   }
 }

@@ -1,0 +1,90 @@
+import { NEXT, PACKET_SHIFT, type Packets, WIRE_BYTES } from './packets.ts';
+import {
+  DEPTH_BYTES,
+  HEAD,
+  PEAK_BYTES,
+  PORT_SHIFT,
+  type Ports,
+  QUEUE_FLOAT_SHIFT,
+  QUEUE_INT_SHIFT,
+  QUEUE_SHIFT,
+  TAIL,
+  TURN,
+  WAITING,
+} from './ports.ts';
+
+/** Priorities 6 and 7 (network control in IEEE 802.1Q) are served before all others, 7 first. */
+const STRICT = 0b1100_0000;
+
+/**
+ * The egress queues: eight FIFOs a port, threaded through the packets themselves, so that putting and taking touch the packet, its
+ * neighbour and one queue record of 32 bytes. A bit mask per port says which queues hold something: choosing the next to serve is
+ * a few operations on small numbers whatever the number of queues.
+ */
+export class Queues {
+  private readonly ports: Ports;
+  private readonly packets: Packets;
+
+  constructor(ports: Ports, packets: Packets) {
+    this.ports = ports;
+    this.packets = packets;
+  }
+
+  /** Appends the packet; answers the queue's bytes with it. */
+  put(port: number, priority: number, packet: number): number {
+    const { ints, queueInts, queueFloats } = this.ports;
+    const packetInts = this.packets.ints;
+    const queue = (port << QUEUE_SHIFT) + priority;
+    const q = queue << QUEUE_INT_SHIFT;
+    const at = packet << PACKET_SHIFT;
+    packetInts[at + NEXT] = -1;
+    const tail = queueInts[q + TAIL] as number;
+    if (tail === -1) {
+      queueInts[q + HEAD] = packet;
+      const i = (port << PORT_SHIFT) + WAITING;
+      ints[i] = (ints[i] as number) | (1 << priority);
+    } else packetInts[(tail << PACKET_SHIFT) + NEXT] = packet;
+    queueInts[q + TAIL] = packet;
+    const f = queue << QUEUE_FLOAT_SHIFT;
+    const depth = (queueFloats[f + DEPTH_BYTES] as number) + (packetInts[at + WIRE_BYTES] as number);
+    queueFloats[f + DEPTH_BYTES] = depth;
+    if (depth > (queueFloats[f + PEAK_BYTES] as number)) queueFloats[f + PEAK_BYTES] = depth;
+    return depth;
+  }
+
+  /** Removes the oldest packet of a queue that holds one. */
+  take(port: number, priority: number): number {
+    const { ints, queueInts, queueFloats } = this.ports;
+    const packetInts = this.packets.ints;
+    const queue = (port << QUEUE_SHIFT) + priority;
+    const q = queue << QUEUE_INT_SHIFT;
+    const packet = queueInts[q + HEAD] as number;
+    const at = packet << PACKET_SHIFT;
+    const next = packetInts[at + NEXT] as number;
+    queueInts[q + HEAD] = next;
+    if (next === -1) {
+      queueInts[q + TAIL] = -1;
+      const i = (port << PORT_SHIFT) + WAITING;
+      ints[i] = (ints[i] as number) & ~(1 << priority);
+    }
+    const f = (queue << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES;
+    queueFloats[f] = (queueFloats[f] as number) - (packetInts[at + WIRE_BYTES] as number);
+    return packet;
+  }
+
+  /**
+   * Which of the priorities in `eligible` (not 0) is served next: 7 before 6 before all others; those in turn, packet by packet, from
+   * the one after the last served. A mask that holds one bit needs no turn.
+   */
+  choose(port: number, eligible: number): number {
+    const strict = eligible & STRICT;
+    if (strict !== 0) return 31 - Math.clz32(strict);
+    if ((eligible & (eligible - 1)) !== 0) {
+      const turn = this.ports.ints[(port << PORT_SHIFT) + TURN] as number;
+      const after = eligible & (-2 << turn);
+      const from = after === 0 ? eligible : after;
+      return 31 - Math.clz32(from & -from);
+    }
+    return 31 - Math.clz32(eligible);
+  }
+}

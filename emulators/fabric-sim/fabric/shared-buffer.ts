@@ -1,0 +1,110 @@
+import type { Pfc } from './pfc.ts';
+import { HOLDING, PORT_SHIFT, type Ports, PRIORITIES, QUEUE_SHIFT } from './ports.ts';
+
+/** The HPCC artefact's switch resumes 3 KB below the dynamic threshold. */
+const RESUME_OFFSET_BYTES = 3000;
+
+export interface SharedBufferOptions {
+  readonly ports: Ports;
+  readonly nodes: number;
+  readonly bufferBytes: number;
+  readonly pfc: Pfc;
+  /** Bytes of each switch that are kept for what is in flight after a pause. */
+  readonly reserveBytes: Float64Array;
+  /** Per port; see {@link SharedBuffer}. */
+  readonly xoffBytes: Float64Array;
+  readonly xonBytes: Float64Array;
+  readonly headroomBytes: Float64Array;
+  /** Share of the free buffer at which an ingress pauses; Infinity for the fixed threshold alone. */
+  readonly freeShare: number;
+  /** Share of the free buffer that a queue without PFC may hold; Infinity for all of it. */
+  readonly lossyShare: number;
+  readonly queueLimitBytes: number;
+}
+
+/**
+ * The packet memory of each switch, shared by all ports.
+ *
+ * - **Lossy** packets (priorities without PFC, whatever came over a span) are taken while their queue holds less than `lossyShare` of
+ *   the free buffer (dynamic threshold: Choudhury and Hahne, IEEE/ACM ToN 6(2), 1998) and less than the queue limit; never from the
+ *   reserve.
+ * - **Lossless** packets are counted per ingress port and priority. The ingress pauses its feeder when they exceed
+ *   min(xoff, `freeShare` of the free buffer) and resumes it at min(xon, that share - 3 KB). What arrives while it holds goes on the
+ *   account of its headroom and is lost when that is full: headroom that is too small loses packets, as in a switch.
+ *
+ * The shares and the offset are those of the HPCC artefact's switch (dynamic threshold shift 3, resume offset 3 KB).
+ */
+export class SharedBuffer {
+  readonly usedBytes: Float64Array;
+  private readonly options: SharedBufferOptions;
+  /** Bytes on each ingress account (port x 8 + priority), and those of them in its headroom. */
+  private readonly heldBytes: Float64Array;
+  private readonly overBytes: Float64Array;
+
+  constructor(options: SharedBufferOptions) {
+    this.options = options;
+    this.usedBytes = new Float64Array(options.nodes);
+    this.heldBytes = new Float64Array(options.ports.count * PRIORITIES);
+    this.overBytes = new Float64Array(options.ports.count * PRIORITIES);
+  }
+
+  /** Whether a switch has room. `ingress` is the account (port x 8 + priority) of a lossless packet, -1 for others. */
+  admits(node: number, ingress: number, bytes: number, queueBytes: number): boolean {
+    const { bufferBytes, lossyShare, queueLimitBytes, reserveBytes } = this.options;
+    const used = (this.usedBytes[node] as number) + bytes;
+    if (ingress >= 0) {
+      if (used > bufferBytes) return false;
+      if (!this.holds(ingress)) return true;
+      const room = this.options.headroomBytes[ingress >> QUEUE_SHIFT] as number;
+      return (this.overBytes[ingress] as number) + bytes <= room;
+    }
+    const free = bufferBytes - (reserveBytes[node] as number) - used;
+    return free >= 0 && queueBytes + bytes <= queueLimitBytes && queueBytes <= lossyShare * (free + bytes);
+  }
+
+  private holds(ingress: number): boolean {
+    const holding = this.options.ports.ints[((ingress >> QUEUE_SHIFT) << PORT_SHIFT) + HOLDING] as number;
+    return (holding & (1 << (ingress & (PRIORITIES - 1)))) !== 0;
+  }
+
+  /** A packet goes into memory. */
+  add(node: number, ingress: number, bytes: number, nowPs: number): void {
+    this.usedBytes[node] = (this.usedBytes[node] as number) + bytes;
+    if (ingress < 0) return;
+    const held = (this.heldBytes[ingress] as number) + bytes;
+    this.heldBytes[ingress] = held;
+    if (this.holds(ingress)) {
+      this.overBytes[ingress] = (this.overBytes[ingress] as number) + bytes;
+      return;
+    }
+    const { pfc, xoffBytes, freeShare } = this.options;
+    const port = ingress >> QUEUE_SHIFT;
+    if (held > (xoffBytes[port] as number) || held > this.freeBytes(node) * freeShare) {
+      this.overBytes[ingress] = 0;
+      pfc.hold(port, ingress & (PRIORITIES - 1), true, nowPs);
+    }
+  }
+
+  /** A packet has left memory. */
+  remove(node: number, ingress: number, bytes: number, nowPs: number): void {
+    this.usedBytes[node] = (this.usedBytes[node] as number) - bytes;
+    if (ingress < 0) return;
+    const held = (this.heldBytes[ingress] as number) - bytes;
+    this.heldBytes[ingress] = held;
+    const over = this.overBytes[ingress] as number;
+    if (over > 0) this.overBytes[ingress] = over > bytes ? over - bytes : 0;
+    if (!this.holds(ingress)) return;
+    const { pfc, xonBytes, freeShare } = this.options;
+    const port = ingress >> QUEUE_SHIFT;
+    if (
+      held <= 0 ||
+      (held <= (xonBytes[port] as number) && held <= this.freeBytes(node) * freeShare - RESUME_OFFSET_BYTES)
+    )
+      pfc.hold(port, ingress & (PRIORITIES - 1), false, nowPs);
+  }
+
+  private freeBytes(node: number): number {
+    const { bufferBytes, reserveBytes } = this.options;
+    return bufferBytes - (reserveBytes[node] as number) - (this.usedBytes[node] as number);
+  }
+}

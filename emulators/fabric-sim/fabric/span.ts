@@ -1,0 +1,95 @@
+import { Random } from '../kernel/random.ts';
+import { COUNT, PACKET_SHIFT, type Packets, PAYLOAD_BYTES, WIRE_BYTES } from './packets.ts';
+import type { Ports } from './ports.ts';
+import type { Wiring } from './wiring.ts';
+
+export interface SpansOptions {
+  readonly ports: Ports;
+  readonly packets: Packets;
+  readonly wiring: Wiring;
+  readonly seed: number;
+  readonly fullWireBytes: number;
+}
+
+/**
+ * What a long-haul fibre does to packets besides delaying them. Indexed by span direction (span x 2, + 1 for b to a).
+ *
+ * - **Cut**: nothing passes; light may still be seen (a silent failure).
+ * - **Loss**: independent per packet with one probability: the run until the next lost packet is drawn geometrically, so a fibre
+ *   without loss costs one comparison.
+ * - **Jitter**: a delay of its own for each packet, uniform in 0..2 x mean; order is kept (a fibre is a FIFO), so a packet may wait
+ *   for the one before it.
+ */
+export class Spans {
+  readonly passing: Uint8Array;
+  readonly light: Uint8Array;
+  readonly loss: Float64Array;
+  readonly carried: Float64Array;
+  readonly lost: Float64Array;
+  private readonly jitterPs: Float64Array;
+  private readonly lossRun: Float64Array;
+  private readonly dice: Random[];
+  private readonly options: SpansOptions;
+
+  constructor(options: SpansOptions) {
+    this.options = options;
+    const directions = options.wiring.spans.length * 2;
+    this.passing = new Uint8Array(directions).fill(1);
+    this.light = new Uint8Array(directions).fill(1);
+    this.loss = new Float64Array(directions);
+    this.carried = new Float64Array(directions);
+    this.lost = new Float64Array(directions);
+    this.jitterPs = new Float64Array(directions);
+    this.lossRun = new Float64Array(directions).fill(Number.POSITIVE_INFINITY);
+    this.dice = Array.from({ length: directions }, (_, i) => new Random(options.seed, 1000 + i));
+  }
+
+  setLoss(span: number, loss: number): void {
+    this.loss[span] = loss;
+    this.lossRun[span] = (this.dice[span] as Random).runLength(loss);
+  }
+
+  /** Mean of the extra delay, ps. */
+  setJitter(span: number, meanPs: number): void {
+    this.jitterPs[span] = meanPs;
+  }
+
+  jitterMeanPs(span: number): number {
+    return this.jitterPs[span] as number;
+  }
+
+  /** Extra delay of the next packet, ps. */
+  jitter(span: number): number {
+    const mean = this.jitterPs[span] as number;
+    return mean === 0 ? 0 : Math.round(2 * mean * (this.dice[span] as Random).fraction());
+  }
+
+  /**
+   * Packets of the train that pass. A train is cut off at its first lost packet and made shorter: go-back-N throws the rest of it
+   * away anyhow.
+   */
+  pass(span: number, packet: number): number {
+    const { ints } = this.options.packets;
+    const at = packet << PACKET_SHIFT;
+    const count = ints[at + COUNT] as number;
+    this.carried[span] = (this.carried[span] as number) + count;
+    let pass = this.passing[span] === 1 ? count : 0;
+    const run = this.lossRun[span] as number;
+    if (pass > 0 && run < count) {
+      pass = run;
+      this.lossRun[span] = (this.dice[span] as Random).runLength(this.loss[span] as number);
+    } else if (pass > 0) this.lossRun[span] = run - count;
+    if (pass === count) return count;
+    this.lost[span] = (this.lost[span] as number) + count - pass;
+    if (pass > 0) {
+      // All packets but a message's last are full, and the last one is never among the survivors of a cut train.
+      const { fullWireBytes } = this.options;
+      const fullPayload = Math.ceil((ints[at + PAYLOAD_BYTES] as number) / count);
+      const overhead = ((ints[at + WIRE_BYTES] as number) - (ints[at + PAYLOAD_BYTES] as number)) / count;
+      ints[at + COUNT] = pass;
+      ints[at + WIRE_BYTES] = fullWireBytes * pass;
+      ints[at + PAYLOAD_BYTES] = Math.max(fullPayload, fullWireBytes - overhead) * pass;
+    }
+    return pass;
+  }
+}
