@@ -26,6 +26,7 @@ export const allToAll: PatternKind<LoadOf<'all-to-all'>> = {
       Array.from({ length: n - 1 }, (_, s) => connect(host, hosts[(i + s + 1) % n] as string)),
     );
     return {
+      steady: true,
       round(done) {
         const beginPs = time.nowPs();
         let left = n * (n - 1);

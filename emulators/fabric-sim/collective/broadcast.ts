@@ -14,6 +14,7 @@ export const broadcast: PatternKind<LoadOf<'broadcast'>> = {
     const hosts = topology.hosts.map(({ name }) => name);
     const pairs = hosts.slice(0, -1).map((host, i) => connect(host, hosts[i + 1] as string));
     return {
+      steady: true,
       round(done) {
         const beginPs = time.nowPs();
         const sizes = slices(bytes);

@@ -28,6 +28,7 @@ export const expertAllToAll: PatternKind<LoadOf<'expert-all-to-all'>> = {
       }),
     );
     return {
+      steady: true,
       round(done) {
         const beginPs = time.nowPs();
         const flowsBps: number[] = [];

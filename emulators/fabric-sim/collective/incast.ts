@@ -16,6 +16,7 @@ export const incast: PatternKind<LoadOf<'incast'>> = {
     const [receiver, ...others] = topology.hosts.map(({ name }) => name) as [string, ...string[]];
     const pairs = others.slice(0, load.senders).map(sender => connect(sender, receiver));
     return {
+      steady: true,
       round(done) {
         const beginPs = time.nowPs();
         atOnce(pairs, {

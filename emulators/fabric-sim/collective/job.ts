@@ -3,14 +3,14 @@ import type { RoundLine } from '../../../harness/model/record.ts';
 import type { Topology } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
 import type { SimJob } from '../fabric-sim.ts';
-import type { Network } from '../fabric/network.ts';
+import type { Network, Repeats, RoundMark } from '../fabric/network.ts';
 import { allToAll } from './all-to-all.ts';
 import { broadcast } from './broadcast.ts';
 import { expertAllToAll } from './expert-all-to-all.ts';
 import { flowDoubling } from './flow-doubling.ts';
 import { hierarchicalAllReduce } from './hierarchical-all-reduce.ts';
 import { incast } from './incast.ts';
-import type { LoadOf, PatternKind } from './pattern.ts';
+import type { LoadOf, PatternKind, RoundResult } from './pattern.ts';
 import { permutation } from './permutation.ts';
 import { pipeline } from './pipeline.ts';
 import { type QueuePair, queuePair, sourcePort, striped } from './queue-pair.ts';
@@ -66,12 +66,23 @@ export function refusesLoad(load: Load, topology: Topology): string | undefined 
 export interface JobOptions {
   readonly load: Load;
   readonly topology: Topology;
-  readonly network: Pick<Network, 'nowPs' | 'at' | 'flow'>;
+  readonly network: Pick<Network, 'nowPs' | 'at' | 'flow' | 'repeats'>;
   /** From which the source port of every queue pair comes. */
   readonly seed: number;
   /** A planted defect: what of this job ignores CNPs. */
   readonly deaf?: 'first flow' | 'first sender';
   readonly onRound: (job: SimJob) => void;
+}
+
+/** A round that was played, and what it depended on. */
+interface PlayedRound {
+  readonly by: Repeats;
+  readonly state: number;
+  readonly result: RoundResult;
+  readonly lastsPs: number;
+  readonly given: RoundMark;
+  /** That each queue pair was given. */
+  readonly bytes: readonly number[];
 }
 
 /**
@@ -123,21 +134,59 @@ export function startJob(options: JobOptions): SimJob {
     },
   };
 
+  let known: PlayedRound | undefined;
+
+  /** Counts the round that begins now, when one like it is known and nothing has changed since. */
+  function repeated(beginPs: number): boolean {
+    const { repeats } = network;
+    if (!known || !repeats || repeats !== known.by || repeats.state() !== known.state) return false;
+    const { result, lastsPs, given, bytes } = known;
+    return repeats.repeat({
+      given,
+      lastsPs,
+      done() {
+        if (stopped) return;
+        for (const [i, pair] of pairs.entries()) pair.counted(bytes[i] ?? 0);
+        finish(beginPs, result, 0);
+      },
+    });
+  }
+
+  function finish(beginPs: number, result: RoundResult, wrong: number): void {
+    rounds.push({
+      kind: 'round',
+      round: rounds.length,
+      beginNs: beginPs / 1e3,
+      endNs: network.nowPs / 1e3,
+      ...result,
+      wrong,
+    });
+    play();
+    onRound(job);
+  }
+
   function play(): void {
     const beginPs = network.nowPs;
+    if (repeated(beginPs)) return;
+    const repeats = pattern.steady ? network.repeats : undefined;
+    const state = repeats?.state();
+    const before = state === undefined ? undefined : repeats?.mark();
+    const asked = pairs.map(pair => pair.expected());
     pattern.round?.(result => {
       if (stopped) return;
       const wrong = pairs.filter(pair => pair.delivered() !== pair.expected()).length;
-      rounds.push({
-        kind: 'round',
-        round: rounds.length,
-        beginNs: beginPs / 1e3,
-        endNs: network.nowPs / 1e3,
-        ...result,
-        wrong,
-      });
-      play();
-      onRound(job);
+      known =
+        repeats && before && wrong === 0 && repeats === network.repeats && repeats.state() === state
+          ? {
+              by: repeats,
+              state: state as number,
+              result,
+              lastsPs: network.nowPs - beginPs,
+              given: repeats.mark(before),
+              bytes: pairs.map((pair, i) => pair.expected() - (asked[i] ?? 0)),
+            }
+          : undefined;
+      finish(beginPs, result, wrong);
     });
   }
 

@@ -21,6 +21,11 @@ export interface RoundResult {
 export interface Pattern {
   /** Starts one round; `done` is called once, at the instant when the last rank has finished. Absent for loads without rounds. */
   readonly round?: (done: (result: RoundResult) => void) => void;
+  /**
+   * Every round sends the same, whatever came before: nothing is drawn by chance, nothing is sent on an acknowledgement that comes after the
+   * round, and nothing is remembered from one to the next. Then an engine that can may count a round instead of playing it.
+   */
+  readonly steady?: true;
   /** Starts a load that has no rounds. */
   readonly begin?: () => void;
 }

@@ -18,6 +18,7 @@ export const permutation: PatternKind<LoadOf<'permutation'>> = {
     const shift = ((load.shift % n) + n) % n;
     const pairs = hosts.map((host, i) => connect(host, hosts[(i + shift) % n] as string));
     return {
+      steady: true,
       round(done) {
         atOnce(pairs, { bytes, time, done: flowsBps => done({ busbwBps: Math.min(...flowsBps), flowsBps }) });
       },

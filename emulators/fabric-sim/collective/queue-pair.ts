@@ -10,6 +10,8 @@ export interface QueuePair {
   delivered(): number;
   /** Bytes handed to `send` so far; equal to `delivered()` when nothing is under way and nothing was lost or made up. */
   expected(): number;
+  /** The network has counted so many bytes as given, sent and delivered once more. */
+  counted(bytes: number): void;
   stop(): void;
 }
 
@@ -79,6 +81,9 @@ export function queuePair(
     },
     delivered: () => flow?.delivered() ?? 0,
     expected: () => expected,
+    counted(bytes) {
+      expected += bytes;
+    },
     stop: () => flow?.stop(),
   };
 }

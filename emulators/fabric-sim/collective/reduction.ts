@@ -20,6 +20,7 @@ export function reductionRounds(
   { bytes, ranks, time }: { readonly bytes: number; readonly ranks: number; readonly time: Time },
 ): Pattern {
   return {
+    steady: true,
     round(done) {
       const beginPs = time.nowPs();
       let left = ranks;

@@ -16,6 +16,7 @@ const ringHalf = <L extends LoadOf<'reduce-scatter' | 'all-gather'>>(firstChunk:
     const n = hosts.length;
     const pairs = hosts.map((host, i) => connect(host, hosts[(i + 1) % n] as string));
     return {
+      steady: true,
       round(done) {
         const beginPs = time.nowPs();
         let left = n;

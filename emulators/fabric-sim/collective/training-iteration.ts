@@ -63,9 +63,10 @@ export const trainingIteration: PatternKind<Training> = {
     const doneAtPs = (rank: number, beginPs: number, ps: number): number =>
       load.throttle?.rank === rank
         ? throttledPs({ beginPs, workPs: ps, fromPs: throttleFromPs, slowdown: load.throttle.slowdown })
-        : Math.round(beginPs + ps);
+        : beginPs + Math.round(ps);
 
     return {
+      ...(!load.stragglers && !load.throttle && { steady: true as const }),
       round(done) {
         const beginPs = time.nowPs();
         const states = Array.from({ length: ranks }, () => ({ ready: 0, entered: 0, left: 0 }));

@@ -96,7 +96,8 @@ class FlowLevel implements Network, FlowHost, Repeats {
   private readonly lossDebt = new Map<FluidFlow, number>();
 
   constructor({ topology, seed, overheadBytes = ROCE_OVERHEAD_BYTES }: NetworkOptions) {
-    if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError(`Seed ${seed} is not a whole number from 0 to 2^53.`);
+    if (!Number.isSafeInteger(seed) || seed < 0)
+      throw new RangeError(`Seed ${seed} is not a whole number from 0 to 2^53.`);
     const { roce, ecn } = topology.settings;
     const wiring = wire(topology);
     this.wiring = wiring;
@@ -106,8 +107,10 @@ class FlowLevel implements Network, FlowHost, Repeats {
     this.windowBytes = roce.window === undefined ? Number.POSITIVE_INFINITY : magnitude(roce.window);
     if (!(this.mtuBytes >= 256 && Number.isInteger(this.mtuBytes)))
       throw new RangeError(`RoCE MTU ${roce.mtu}: a whole number of bytes from 256 on is needed.`);
-    if (!(this.timeoutPs > 0)) throw new RangeError(`RoCE retransmission timeout ${roce.retransmitTimeout} must be more than 0.`);
-    if (this.windowBytes < this.mtuBytes) throw new RangeError(`RoCE window ${roce.window} holds no packet of ${roce.mtu}.`);
+    if (!(this.timeoutPs > 0))
+      throw new RangeError(`RoCE retransmission timeout ${roce.retransmitTimeout} must be more than 0.`);
+    if (this.windowBytes < this.mtuBytes)
+      throw new RangeError(`RoCE window ${roce.window} holds no packet of ${roce.mtu}.`);
     this.tables = new Forwarding(wiring, seed);
     const ports = wiring.node.length;
     this.shares = new FairShares<FluidFlow>({
@@ -119,7 +122,13 @@ class FlowLevel implements Network, FlowHost, Repeats {
     this.dice = new Random(seed, 2);
     this.taken = new Float64Array(ports);
     const floats = () => new Float64Array(ports);
-    [this.rxBytes, this.txBytes, this.rxPackets, this.txPackets, this.drops] = [floats(), floats(), floats(), floats(), floats()];
+    [this.rxBytes, this.txBytes, this.rxPackets, this.txPackets, this.drops] = [
+      floats(),
+      floats(),
+      floats(),
+      floats(),
+      floats(),
+    ];
     this.spanCarried = new Float64Array(2 * wiring.spans.length);
     this.spanLost = new Float64Array(2 * wiring.spans.length);
     this.nics = Array.from({ length: wiring.hosts }, () => ({
@@ -185,15 +194,31 @@ class FlowLevel implements Network, FlowHost, Repeats {
     return this.changes;
   }
 
-  mark(): RoundMark {
-    const taken: Taken = { flows: this.flows.filter(flow => !flow.stopped).map(flow => ({ flow, sent: flow.sentTotal })) };
-    return { taken };
+  mark(since?: RoundMark): RoundMark {
+    const before = new Map((since?.taken as Taken | undefined)?.flows.map(({ flow, sent }) => [flow, sent]));
+    const flows = this.flows
+      .filter(flow => !flow.stopped)
+      .map(flow => {
+        const { bytes, packets, wire } = flow.sentTotal;
+        const past = before.get(flow) ?? { bytes: 0, packets: 0, wire: 0 };
+        return { flow, sent: { bytes: bytes - past.bytes, packets: packets - past.packets, wire: wire - past.wire } };
+      })
+      .filter(({ sent }) => since === undefined || sent.bytes > 0);
+    return { taken: { flows } satisfies Taken };
   }
 
-  repeat({ mark, lastsPs, done }: { readonly mark: RoundMark; readonly lastsPs: number; readonly done: () => void }): boolean {
+  repeat({
+    given,
+    lastsPs,
+    done,
+  }: {
+    readonly given: RoundMark;
+    readonly lastsPs: number;
+    readonly done: () => void;
+  }): boolean {
     const endPs = this.nowPs + lastsPs;
     if (this.stopping || endPs > this.untilPs || this.calls.peekPs() <= endPs) return false;
-    const { flows } = mark.taken as Taken;
+    const { flows } = given.taken as Taken;
     this.arrivals.push(endPs, () => {
       for (const { flow, sent } of flows) flow.repeat(sent);
       done();
@@ -266,7 +291,10 @@ class FlowLevel implements Network, FlowHost, Repeats {
 
   join(flow: FluidFlow): void {
     flow.joined = true;
-    flow.capBps = Math.min(flow.lineBps, this.windowBytes === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : this.windowBps(flow));
+    flow.capBps = Math.min(
+      flow.lineBps,
+      this.windowBytes === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : this.windowBps(flow),
+    );
     if (flow.links.length === 0) {
       // A NIC without light sends into the void at its rate.
       flow.setRate(flow.lineBps);
@@ -333,7 +361,12 @@ class FlowLevel implements Network, FlowHost, Repeats {
 
   carried(
     flow: FluidFlow,
-    { packets, wire, acks, useless }: { readonly packets: number; readonly wire: number; readonly acks: number; readonly useless: boolean },
+    {
+      packets,
+      wire,
+      acks,
+      useless,
+    }: { readonly packets: number; readonly wire: number; readonly acks: number; readonly useless: boolean },
   ): void {
     const way = flow.way as Way;
     let lost = 0;
@@ -355,7 +388,11 @@ class FlowLevel implements Network, FlowHost, Repeats {
     if (acks > 0) {
       this.injected += acks;
       const back = flow.back as Way;
-      this.load(back, { packets: acks, bytes: acks * (this.overheadBytes + ACK_EXTRA_BYTES - GAP_BYTES), lost: back.whole ? 0 : acks });
+      this.load(back, {
+        packets: acks,
+        bytes: acks * (this.overheadBytes + ACK_EXTRA_BYTES - GAP_BYTES),
+        lost: back.whole ? 0 : acks,
+      });
       if (!back.whole) this.dropped += acks;
     }
   }
@@ -391,7 +428,8 @@ class FlowLevel implements Network, FlowHost, Repeats {
   // ---- the face ----
 
   flow(request: FlowRequest): Flow {
-    if (request.deaf === true) throw new RangeError('Flow level knows no sender that ignores congestion: play it by packets.');
+    if (request.deaf === true)
+      throw new RangeError('Flow level knows no sender that ignores congestion: play it by packets.');
     const { source, target } = this.ends(request);
     const nic = this.wiring.portsOf[source]?.[0] as number;
     const flow = new FluidFlow(this, {
@@ -425,7 +463,8 @@ class FlowLevel implements Network, FlowHost, Repeats {
 
   datagrams(request: Parameters<Network['datagrams']>[0]): SteadyDatagrams {
     const { bytes, packetsPerSecond } = request;
-    if (!(packetsPerSecond > 0 && packetsPerSecond <= 1e12)) throw new RangeError(`${packetsPerSecond} datagrams per second can not be sent.`);
+    if (!(packetsPerSecond > 0 && packetsPerSecond <= 1e12))
+      throw new RangeError(`${packetsPerSecond} datagrams per second can not be sent.`);
     if (!(bytes > 0 && Number.isInteger(bytes))) throw new RangeError(`A datagram can not have ${bytes} bytes.`);
     const { source, target } = this.ends(request);
     const stream = new SteadyDatagrams(
@@ -476,7 +515,9 @@ class FlowLevel implements Network, FlowHost, Repeats {
   }
 
   routes(node: string, target: string): readonly string[] {
-    return this.tables.route(this.wiring.nodeNamed(node), this.hostNamed(target)).map(port => this.wiring.portNames[port] as string);
+    return this.tables
+      .route(this.wiring.nodeNamed(node), this.hostNamed(target))
+      .map(port => this.wiring.portNames[port] as string);
   }
 
   setForwarding(node: string, port: string, on: boolean): void {
@@ -502,7 +543,8 @@ class FlowLevel implements Network, FlowHost, Repeats {
     const span = this.directionOf(name, direction);
     if (change.delayPs !== undefined && !(Number.isSafeInteger(change.delayPs) && change.delayPs >= 0))
       throw new RangeError(`Delay ${change.delayPs} ps.`);
-    if (change.loss !== undefined && !(change.loss >= 0 && change.loss <= 1)) throw new RangeError(`Loss ${change.loss} is no fraction of 1.`);
+    if (change.loss !== undefined && !(change.loss >= 0 && change.loss <= 1))
+      throw new RangeError(`Loss ${change.loss} is no fraction of 1.`);
     this.settleAll();
     const { tables } = this;
     if (change.passing !== undefined) tables.spanPassing[span] = change.passing ? 1 : 0;
@@ -530,7 +572,9 @@ class FlowLevel implements Network, FlowHost, Repeats {
   }
 
   ports(node: string): readonly string[] {
-    return (this.wiring.portsOf[this.wiring.nodeNamed(node)] as readonly number[]).map(port => this.wiring.portNames[port] as string);
+    return (this.wiring.portsOf[this.wiring.nodeNamed(node)] as readonly number[]).map(
+      port => this.wiring.portNames[port] as string,
+    );
   }
 
   count(node: string, port: string): PortCount {
@@ -560,7 +604,10 @@ class FlowLevel implements Network, FlowHost, Repeats {
     const ends = this.ends({ source, target });
     const { wiring } = this;
     const way = this.tables.way(ends.source, ends.target, flowHash(ends.source, ends.target, entropy));
-    return way.links.map(link => ({ node: wiring.nodes[wiring.node[link] as number] as string, port: wiring.portNames[link] as string }));
+    return way.links.map(link => ({
+      node: wiring.nodes[wiring.node[link] as number] as string,
+      port: wiring.portNames[link] as string,
+    }));
   }
 
   get account() {
@@ -568,7 +615,12 @@ class FlowLevel implements Network, FlowHost, Repeats {
     let inFlight = 0;
     for (const flow of this.live) inFlight += flow.packetsUnderWay;
     for (const stream of this.streams) inFlight += stream.underWay;
-    return { injected: this.injected, delivered: this.injected - this.dropped - inFlight, dropped: this.dropped, inFlight };
+    return {
+      injected: this.injected,
+      delivered: this.injected - this.dropped - inFlight,
+      dropped: this.dropped,
+      inFlight,
+    };
   }
 
   private settleAll(): void {
@@ -596,7 +648,15 @@ class FlowLevel implements Network, FlowHost, Repeats {
 }
 
 /** What flow level does not see. It has no meaning here and is not to be reported; see `observes`. */
-const UNSEEN = { queuePackets: 0, ecnMarked: 0, pfcRx: 0, pfcTx: 0, pausedPs: 0, queueBytes: 0, queuePeakBytes: 0 } as const;
+const UNSEEN = {
+  queuePackets: 0,
+  ecnMarked: 0,
+  pfcRx: 0,
+  pfcTx: 0,
+  pausedPs: 0,
+  queueBytes: 0,
+  queuePeakBytes: 0,
+} as const;
 
 const sameFate = (a: Way, b: Way): boolean =>
   a.whole === b.whole &&

@@ -6,7 +6,8 @@ export interface Departing {
   slot: number;
 }
 
-const before = (a: Departing, b: Departing): boolean => a.departPs < b.departPs || (a.departPs === b.departPs && a.id < b.id);
+const before = (a: Departing, b: Departing): boolean =>
+  a.departPs < b.departPs || (a.departPs === b.departPs && a.id < b.id);
 
 /** Who departs next: a binary heap whose entries know their place, so that a new rate moves an entry instead of adding one. */
 export class Departures<D extends Departing> {

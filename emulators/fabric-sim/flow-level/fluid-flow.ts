@@ -42,7 +42,10 @@ export interface FlowHost {
   efficiency(flow: FluidFlow, wireBps: number): number;
   lagPs(before: Way, after: Way): number;
   /** Counts what a flow has put on its way: whole packets, their wire bytes, ACKs for them; `useless` are void or sent again. */
-  carried(flow: FluidFlow, sent: { readonly packets: number; readonly wire: number; readonly acks: number; readonly useless: boolean }): void;
+  carried(
+    flow: FluidFlow,
+    sent: { readonly packets: number; readonly wire: number; readonly acks: number; readonly useless: boolean },
+  ): void;
   timedOut(flow: FluidFlow): void;
   retransmits(flow: FluidFlow, packets: number): void;
   /** Seeded choice: was the last packet of what was sent lost, so that only the timer tells. */
@@ -120,10 +123,7 @@ export class FluidFlow implements Flow, Sharer, Departing {
   /** In order at the receiver, of the packets counted as carried. */
   packetsIn = 0;
 
-  constructor(
-    host: FlowHost,
-    facts: Pick<FluidFlow, 'id' | 'source' | 'target' | 'hash' | 'backHash' | 'lineBps'>,
-  ) {
+  constructor(host: FlowHost, facts: Pick<FluidFlow, 'id' | 'source' | 'target' | 'hash' | 'backHash' | 'lineBps'>) {
     this.host = host;
     this.id = facts.id;
     this.source = facts.source;
@@ -150,7 +150,8 @@ export class FluidFlow implements Flow, Sharer, Departing {
   }
 
   send(bytes: number, callbacks: Callbacks = {}): void {
-    if (!(bytes > 0) || (bytes !== NEVER && !Number.isInteger(bytes))) throw new RangeError(`A flow can not send ${bytes} bytes.`);
+    if (!(bytes > 0) || (bytes !== NEVER && !Number.isInteger(bytes)))
+      throw new RangeError(`A flow can not send ${bytes} bytes.`);
     if (this.state === 'stopped') throw new RangeError(`Flow ${this.id} is stopped.`);
     const { mtuBytes, overheadBytes } = this.host;
     const packets = Math.ceil(bytes / mtuBytes);
@@ -382,7 +383,10 @@ export class FluidFlow implements Flow, Sharer, Departing {
     if (atPs >= this.host.nowPs) return this.sentWire;
     while (i > 0 && (cornerPs[i] as number) > atPs) i--;
     const [t0, w0] = [cornerPs[i] as number, cornerWire[i] as number];
-    const [t1, w1] = i + 1 < cornerPs.length ? [cornerPs[i + 1] as number, cornerWire[i + 1] as number] : [this.host.nowPs, this.sentWire];
+    const [t1, w1] =
+      i + 1 < cornerPs.length
+        ? [cornerPs[i + 1] as number, cornerWire[i + 1] as number]
+        : [this.host.nowPs, this.sentWire];
     return atPs <= t0 || t1 <= t0 ? w0 : w0 + ((w1 - w0) * (atPs - t0)) / (t1 - t0);
   }
 
@@ -407,7 +411,10 @@ export class FluidFlow implements Flow, Sharer, Departing {
     const seen = this.sentAt(this.host.nowPs - this.latencyPs(this.packetWire));
     // A message's last packet may be smaller and so earlier; but none arrives whole before its event has come.
     const waits = this.messages[this.arriving];
-    return Math.max(this.arrivedWire, Math.min(seen, waits === undefined ? seen : Math.max(waits.startWire, waits.endWire - 1)));
+    return Math.max(
+      this.arrivedWire,
+      Math.min(seen, waits === undefined ? seen : Math.max(waits.startWire, waits.endWire - 1)),
+    );
   }
 
   private messageAt(wire: number): Message | undefined {
@@ -423,7 +430,8 @@ export class FluidFlow implements Flow, Sharer, Departing {
     const message = this.messageAt(wire);
     if (message === undefined) return this.endByte;
     const { mtuBytes, overheadBytes } = this.host;
-    if (message.endByte === NEVER) return message.startByte + ((wire - message.startWire) * mtuBytes) / (mtuBytes + overheadBytes);
+    if (message.endByte === NEVER)
+      return message.startByte + ((wire - message.startWire) * mtuBytes) / (mtuBytes + overheadBytes);
     const share = (wire - message.startWire) / (message.endWire - message.startWire);
     return message.startByte + share * (message.endByte - message.startByte);
   }
@@ -625,4 +633,8 @@ export class FluidFlow implements Flow, Sharer, Departing {
 }
 
 const same = (a: Way, b: Way): boolean =>
-  a.whole === b.whole && a.dropPort === b.dropPort && a.lostSpan === b.lostSpan && a.links.length === b.links.length && a.links.every((link, i) => link === b.links[i]);
+  a.whole === b.whole &&
+  a.dropPort === b.dropPort &&
+  a.lostSpan === b.lostSpan &&
+  a.links.length === b.links.length &&
+  a.links.every((link, i) => link === b.links[i]);

@@ -51,7 +51,10 @@ export function shareCorrection({ dcqcn, ecn, roce }: FabricSettings): ShareCorr
   );
 }
 
-function place(points: readonly number[], value: number): { readonly low: number; readonly high: number; readonly share: number } {
+function place(
+  points: readonly number[],
+  value: number,
+): { readonly low: number; readonly high: number; readonly share: number } {
   const last = points.length - 1;
   if (!(value > (points[0] as number))) return { low: 0, high: 0, share: 0 };
   if (value >= (points[last] as number)) return { low: last, high: last, share: 0 };

@@ -87,7 +87,9 @@ export class SteadyDatagrams implements DatagramStream {
     let under = 0;
     for (const [i, { way }] of this.stretches.entries())
       if (way.whole)
-        under += this.between(i, this.sentBefore(nowPs + 1)) - this.between(i, this.sentBefore(nowPs - this.latencyPs(way) + 1));
+        under +=
+          this.between(i, this.sentBefore(nowPs + 1)) -
+          this.between(i, this.sentBefore(nowPs - this.latencyPs(way) + 1));
     return under;
   }
 
