@@ -31,7 +31,7 @@ type State = 'startup' | 'drain' | 'probe-bandwidth' | 'probe-rtt';
  *     probe bandwidth gains 1.25, 0.75, 1 x 6, one RTprop each; the 1.25 lasts until the queue that it wants is there or a packet
  *                     is lost, the 0.75 ends early when the queue is gone; window gain 2                    (section 4.3.4)
  *     probe RTT       when RTprop is 10 s old: window 4 packets for 200 ms and a round trip                 (section 4.3.5)
- *     loss            the window does not grow beyond what is in flight for a round trip; timeout: 1 packet (section 4.2.3.4)
+ *     loss            for a round trip the window is what is in flight, then what it was; timeout: from 1 packet (section 4.2.3.4)
  *
  * The rates count payload, and so does the pace: `rateBps` adds what the headers take. Times without data to send give no
  * samples below the present BtlBw.
@@ -126,6 +126,8 @@ class Bbr implements CongestionControl {
     if (this.roundStarted) {
       this.roundEnd = this.delivery.delivered;
       this.round++;
+      if (this.conserving && this.state !== 'probe-rtt')
+        this.windowBytes = Math.max(this.windowBytes, this.priorWindow);
       this.conserving = false;
     }
     const idle = feedback.applicationLimited === true;
@@ -143,15 +145,13 @@ class Bbr implements CongestionControl {
 
   lost(_nowPs: number, sign: LossSign, inFlightBytes: number): void {
     this.lossInPhase = true;
-    this.priorWindow = Math.max(this.state === 'probe-rtt' || this.conserving ? this.priorWindow : 0, this.windowBytes);
-    if (sign === 'timeout') {
-      this.windowBytes = this.mtuBytes;
-      return;
+    if (!this.conserving) {
+      this.priorWindow = Math.max(this.state === 'probe-rtt' ? this.priorWindow : 0, this.windowBytes);
+      this.conserving = true;
+      this.roundEnd = this.delivery.delivered;
+      this.windowBytes = Math.max(Math.min(this.windowBytes, inFlightBytes), this.mtuBytes);
     }
-    if (this.conserving) return;
-    this.conserving = true;
-    this.roundEnd = this.delivery.delivered;
-    this.windowBytes = Math.max(inFlightBytes + this.mtuBytes, this.mtuBytes);
+    if (sign === 'timeout') this.windowBytes = this.mtuBytes;
   }
 
   /** Bytes in flight that `gain` allows: gain x BDP and three packets of quanta (section 4.2.3.2). */
