@@ -1,7 +1,9 @@
 import type { Comparison } from './comparison.ts';
+import { collectives } from './collectives.ts';
 import { dcqcnStability } from './dcqcn-stability.ts';
 import { optics } from './optics.ts';
 import { pfcHeadroom } from './pfc-headroom.ts';
+import { retransmission } from './retransmission.ts';
 import { rfc6349 } from './rfc-6349.ts';
 import { rfc9438 } from './rfc-9438.ts';
 import { sdrRdma } from './sdr-rdma.ts';
@@ -14,5 +16,7 @@ export const comparisons: readonly Comparison[] = [
   dcqcnStability,
   pfcHeadroom,
   optics,
+  retransmission,
+  collectives,
   //
 ];
