@@ -23,17 +23,23 @@ export { busbw } from './checks/busbw.ts';
 export { ccConvergence } from './checks/cc-convergence.ts';
 export { convergence } from './checks/convergence.ts';
 export { ecnMarks } from './checks/ecn-marks.ts';
+export { exposedCommunication } from './checks/exposed-communication.ts';
 export { fairness } from './checks/fairness.ts';
 export { goodput } from './checks/goodput.ts';
 export { jct } from './checks/jct.ts';
 export { jobRecovery } from './checks/job-recovery.ts';
 export { loss } from './checks/loss.ts';
 export { pfcPause } from './checks/pfc-pause.ts';
+export { powerBand } from './checks/power-band.ts';
+export { powerRamp } from './checks/power-ramp.ts';
 export { probeLoss } from './checks/probe-loss.ts';
 export { queuePeak } from './checks/queue-peak.ts';
+export { scalingEfficiency } from './checks/scaling-efficiency.ts';
+export { sitePower } from './checks/site-power.ts';
 export { spec } from './checks/spec.ts';
 
 export * from './model/fabric-settings.ts';
+export { H200_POWER, type PowerModel } from './model/power.ts';
 export { cable, linkBetween, switchNamed } from './model/topology.ts';
 export { magnitude, print } from './model/units.ts';
 

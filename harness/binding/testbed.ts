@@ -33,9 +33,12 @@ export interface Testbed extends Clock {
   readonly name: string;
   /** A driver measures here, so the guarded decision rule is the default. */
   readonly measured: boolean;
+  /** Whether loads can run in the background of another; absent: they can not. */
+  readonly playsBackground?: boolean;
   /** Why this testbed can not do it, in words; undefined when it can. */
   refuses(what: Fault | Load): string | undefined;
-  start(load: Load): Promise<RunningLoad>;
+  /** With `background` it runs beside the load that is judged: its rounds are not written, its flows are marked. */
+  start(load: Load, options?: { readonly background?: boolean }): Promise<RunningLoad>;
   probe(options: { readonly phase: string; readonly packetsPerSecond: number }): Promise<RunningProbes>;
   /** Resolves once the fault has been commanded and acknowledged. */
   inject(fault: Fault, id: string): Promise<InjectedFault>;

@@ -1,6 +1,7 @@
 import type { Check } from './check.ts';
 import type { Fault } from './fault.ts';
 import type { Load } from './load.ts';
+import type { PowerModel } from './power.ts';
 import type { Topology } from './topology.ts';
 import type { Duration, Rounds, Share } from './units.ts';
 
@@ -29,6 +30,10 @@ export interface Plan<PhaseName extends string = string> {
   readonly catches?: { readonly defect: string; readonly by: string };
   readonly topology: Topology;
   readonly load: Load;
+  /** Loads that run beside `load` from its start to its end. Nothing of theirs is judged but that they were there. */
+  readonly background?: readonly Load[];
+  /** What a GPU node draws; `H200_POWER` when absent. */
+  readonly power?: PowerModel;
   readonly phases: Readonly<Record<PhaseName, Phase>>;
   readonly expect: readonly Check<NoInfer<PhaseName>>[];
   /** Default: `guarded` wherever a driver measures, `simple` in `sim`. */

@@ -114,6 +114,8 @@ export interface RoundLine {
   readonly wrong: number | null;
   /** Compute within the round of the rank that computed longest, ns, for loads that compute (training, pipeline); the rest of the round is exposed communication. */
   readonly computeNs?: number;
+  /** The same of every rank, in the topology's order, for loads in which a rank computes without a gap from the round's beginning. */
+  readonly rankComputeNs?: readonly number[];
   /** Per-flow goodput, bit/s, for loads that have flows of their own (incast, permutation). */
   readonly flowsBps?: readonly number[];
 }
@@ -139,6 +141,8 @@ export interface ProbeLine {
 export interface FlowLine {
   readonly kind: 'flow';
   readonly flow: string;
+  /** Of a load in the background: not the load's, and no KPI's. */
+  readonly background?: true;
   readonly atNs: number;
   readonly windowNs: number;
   readonly rateBps: number;

@@ -5,11 +5,13 @@ export type Size = `${number} ${'B' | 'KiB' | 'MiB' | 'GiB' | 'KB' | 'MB' | 'GB'
 export type Distance = `${number} ${'m' | 'km'}`;
 export type Share = `${number} %`;
 export type Count = `${number} ${'packets'}`;
+export type Power = `${number} ${'W' | 'kW' | 'MW'}`;
+export type PowerRamp = `${number} ${'W/s' | 'kW/s' | 'MW/s'}`;
 export type Rounds = `${number} ${'round' | 'rounds'}`;
-export type Quantity = Duration | Rate | Size | Distance | Share | Count;
+export type Quantity = Duration | Rate | Size | Distance | Share | Count | Power | PowerRamp;
 
-/** What kind of number a KPI is. Its base unit: ns, bit/s, byte, a fraction of 1, packets. */
-export type Dimension = 'duration' | 'rate' | 'size' | 'share' | 'count';
+/** What kind of number a KPI is. Its base unit: ns, bit/s, byte, a fraction of 1, packets, W, W/s. */
+export type Dimension = 'duration' | 'rate' | 'size' | 'share' | 'count' | 'power' | 'power-ramp';
 
 const DECIMAL = /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
@@ -36,12 +38,18 @@ const SCALE: Readonly<Record<string, number>> = {
   km: 1e3,
   '%': 0.01,
   packets: 1,
+  W: 1,
+  kW: 1e3,
+  MW: 1e6,
+  'W/s': 1,
+  'kW/s': 1e3,
+  'MW/s': 1e6,
   round: 1,
   rounds: 1,
 };
 
 /**
- * Magnitude in the base unit of its kind: ns, bit/s, byte, metre, fraction of 1, packets, rounds.
+ * Magnitude in the base unit of its kind: ns, bit/s, byte, metre, fraction of 1, packets, W, W/s, rounds.
  *
  * @throws RangeError when the text is not a count and a known unit, or the count is not finite
  */
@@ -64,6 +72,8 @@ export const UNITS_OF = {
   distance: ['m', 'km'],
   share: ['%'],
   count: ['packets'],
+  power: ['W', 'kW', 'MW'],
+  'power-ramp': ['W/s', 'kW/s', 'MW/s'],
   rounds: ['round', 'rounds'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
@@ -90,6 +100,16 @@ export const LADDERS: Readonly<Record<Dimension, readonly (readonly [number, str
   ],
   share: [[0.01, '%']],
   count: [[1, 'packets']],
+  power: [
+    [1e6, 'MW'],
+    [1e3, 'kW'],
+    [1, 'W'],
+  ],
+  'power-ramp': [
+    [1e6, 'MW/s'],
+    [1e3, 'kW/s'],
+    [1, 'W/s'],
+  ],
 };
 
 /** A value in the base unit of its dimension, as a reader would write it: four significant digits and a unit. */

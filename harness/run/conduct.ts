@@ -57,6 +57,7 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
   const cleanupErrors: Error[] = [];
   const waiting = Object.keys(plan.phases);
   let load: RunningLoad | undefined;
+  const background: RunningLoad[] = [];
   let probes: RunningProbes | undefined;
   let injections = 0;
   let stalled: Conducted['stalled'];
@@ -112,6 +113,7 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
   try {
     signal?.throwIfAborted();
     load = await testbed.start(plan.load);
+    for (const beside of plan.background ?? []) background.push(await testbed.start(beside, { background: true }));
     for (const [name, phase] of Object.entries(plan.phases)) {
       waiting.shift();
       const running = load;
@@ -131,6 +133,7 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
     for (const fault of active.toReversed()) await attempt(`Healing ${fault.id}`, () => heal(fault));
     await attempt('Stopping the probes', () => probes?.stop());
     await attempt('Stopping the load', () => load?.stop());
+    for (const beside of background) await attempt('Stopping a background load', () => beside.stop());
   }
   return { ...(stalled && { stalled }), notReached: waiting, ...(error && { error }), cleanupErrors };
 }

@@ -45,6 +45,11 @@ export interface Sweepable {
   readonly trainPackets: number | null;
 }
 
+const words = (load: Plan['load']): string =>
+  Object.values(load)
+    .map((value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value)))
+    .join(' ');
+
 export function describePlan(
   plan: Plan,
   scenario: Pick<PlanDescription, 'title' | 'file' | 'line' | 'tags'>,
@@ -53,7 +58,7 @@ export function describePlan(
     ...scenario,
     why: plan.why,
     topology: plan.topology,
-    load: Object.values(plan.load).join(' '),
+    load: [plan.load, ...(plan.background ?? [])].map(words).join(', beside '),
     phases: Object.entries(plan.phases).map(([name, phase]) => ({
       name,
       for: phase.for,

@@ -1,6 +1,6 @@
 import { lacksRounds, type RunView } from '../checks/run-view.ts';
 import { faultRulesOf } from '../faults/fault-rules.ts';
-import { hasRounds, roofline } from '../loads/roofline.ts';
+import { goodputRoofline, hasRounds, roofline } from '../loads/roofline.ts';
 import type { CountersLine, FaultLine, RecordLine, RoundLine, RunLine } from '../model/record.ts';
 import { magnitude, print } from '../model/units.ts';
 import type { CheckVerdict, GateVerdict } from '../model/verdict.ts';
@@ -15,7 +15,13 @@ interface Evidence {
 
 /** Everything that must hold before a verdict on the product is worth anything. Pure, from the record. */
 export function gatesOf(evidence: Evidence, checks: readonly CheckVerdict[]): readonly GateVerdict[] {
-  return [loadGate(evidence), ...faultGates(evidence), ...deadlineGates(evidence), coverageGate(evidence, checks)];
+  return [
+    loadGate(evidence),
+    ...backgroundGates(evidence),
+    ...faultGates(evidence),
+    ...deadlineGates(evidence),
+    coverageGate(evidence, checks),
+  ];
 }
 
 const OFFERED = '95 %';
@@ -60,7 +66,9 @@ function loadGate({ run, lines, view }: Evidence): GateVerdict {
     );
   }
   if (!hasRounds(run.plan.load)) {
-    const flowing = lines.filter(line => line.kind === 'flow' && line.atNs <= untilNs && line.rateBps > 0);
+    const flowing = lines.filter(
+      line => line.kind === 'flow' && !line.background && line.atNs <= untilNs && line.rateBps > 0,
+    );
     return flowing.length > 0
       ? gate('pass', `flows delivered data ${until}`)
       : gate('invalid', `no flow delivered anything ${until}`);
@@ -80,6 +88,42 @@ function loadGate({ run, lines, view }: Evidence): GateVerdict {
     'pass',
     `${finished.length} ${finished.length === 1 ? 'round' : 'rounds'} finished ${until}, ${checkedWords(rounds)}`,
   );
+}
+
+/** Was what the plan puts beside the load there? Any of it before the first fault is enough: how much a congested fabric delivers is the product's. */
+function backgroundGates({ run, lines }: Evidence): readonly GateVerdict[] {
+  const loads = run.plan.background ?? [];
+  if (loads.length === 0) return [];
+  const untilNs = lines.reduce(
+    (first, line) => (line.kind === 'fault' ? Math.min(first, line.injectedNs) : first),
+    Number.POSITIVE_INFINITY,
+  );
+  const windows = new Map<number, { ns: number; bits: number }>();
+  for (const line of lines) {
+    if (line.kind !== 'flow' || !line.background || line.atNs > untilNs) continue;
+    const window = windows.get(line.atNs) ?? { ns: line.windowNs, bits: 0 };
+    window.bits += (line.rateBps * line.windowNs) / 1e9;
+    windows.set(line.atNs, window);
+  }
+  const total = [...windows.values()].reduce((sum, { ns, bits }) => ({ ns: sum.ns + ns, bits: sum.bits + bits }), {
+    ns: 0,
+    bits: 0,
+  });
+  const title = 'the background load was real';
+  if (!(total.bits > 0))
+    return [
+      { gate: 'load', outcome: 'invalid', title, reason: 'no flow of it delivered anything before the first fault' },
+    ];
+  const most = loads.reduce((sum, load) => sum + (goodputRoofline(load, run.plan.topology) ?? Number.NaN), 0);
+  const offered = Number.isFinite(most) ? `, of at most ${print(most, 'rate')}` : '';
+  return [
+    {
+      gate: 'load',
+      outcome: 'pass',
+      title,
+      reason: `its flows delivered ${print((total.bits * 1e9) / total.ns, 'rate')} before the first fault${offered}`,
+    },
+  ];
 }
 
 /** What is known of the results: a tool that did not check has not found them right. */

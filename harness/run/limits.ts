@@ -142,6 +142,8 @@ const DIMENSIONS: Readonly<Record<string, Dimension>> = {
   ...Object.fromEntries(['B', 'KB', 'MB', 'GB', 'KiB', 'MiB', 'GiB'].map(unit => [unit, 'size' as const])),
   '%': 'share',
   packets: 'count',
+  ...Object.fromEntries(['W', 'kW', 'MW'].map(unit => [unit, 'power' as const])),
+  ...Object.fromEntries(['W/s', 'kW/s', 'MW/s'].map(unit => [unit, 'power-ramp' as const])),
 };
 
 /** What kind of number a quantity is, by its unit; undefined for a distance or an unknown unit. */

@@ -91,7 +91,10 @@ export async function play(options: PlayOptions): Promise<Played> {
 
 /** Why this testbed can not play the plan; asked before anything is sent. */
 function refusalOf(plan: Plan, testbed: Testbed): string | undefined {
-  for (const what of [plan.load, ...Object.values(plan.phases).flatMap(({ faults }) => faults ?? [])]) {
+  const background = plan.background ?? [];
+  if (background.length > 0 && !testbed.playsBackground)
+    return `${testbed.name} plays one load at a time; ${background.map(({ kind }) => kind).join(', ')} can not run beside ${plan.load.kind}.`;
+  for (const what of [plan.load, ...background, ...Object.values(plan.phases).flatMap(({ faults }) => faults ?? [])]) {
     const refusal = testbed.refuses(what);
     if (refusal !== undefined) return refusal;
   }

@@ -29,7 +29,7 @@ export function runView(run: RunLine, lines: readonly RecordLine[]): RunView {
   for (const line of lines) {
     if (line.kind === 'round' && !rounds.has(line.round)) rounds.set(line.round, line);
     else if (line.kind === 'probe') probes.push(line);
-    else if (line.kind === 'flow') flows.push(line);
+    else if (line.kind === 'flow' && !line.background) flows.push(line);
   }
   const ordered = [...rounds.values()].toSorted((a, b) => a.round - b.round);
   for (const line of lines) {

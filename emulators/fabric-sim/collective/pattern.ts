@@ -14,6 +14,8 @@ export interface RoundResult {
   readonly busbwBps: number;
   /** Compute of the rank that computed longest, ns; for loads that compute. */
   readonly computeNs?: number;
+  /** The same of every rank, where a rank computes without a gap from the round's beginning. */
+  readonly rankComputeNs?: readonly number[];
   readonly flowsBps?: readonly number[];
 }
 

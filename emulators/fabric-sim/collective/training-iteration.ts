@@ -71,7 +71,7 @@ export const trainingIteration: PatternKind<Training> = {
         const beginPs = time.nowPs();
         const states = Array.from({ length: ranks }, () => ({ ready: 0, entered: 0, left: 0 }));
         let leaving = ranks;
-        let computePs = 0;
+        const rankComputeNs: number[] = [];
         const goOn = (rank: number): void => {
           const state = states[rank] as (typeof states)[number];
           if (state.entered >= state.ready || state.entered > state.left) return;
@@ -84,7 +84,7 @@ export const trainingIteration: PatternKind<Training> = {
           if (state.left < load.buckets) goOn(rank);
           else if (--leaving === 0) {
             const busbwBps = (bitRate(bytes, time.nowPs() - beginPs) * 2 * (ranks - 1)) / ranks;
-            done({ busbwBps, computeNs: computePs / 1e3 });
+            done({ busbwBps, computeNs: Math.max(...rankComputeNs), rankComputeNs });
           }
         };
         const operations = Array.from({ length: load.buckets }, (_, k) =>
@@ -92,7 +92,7 @@ export const trainingIteration: PatternKind<Training> = {
         );
         for (let rank = 0; rank < ranks; rank++) {
           const work = workPs(rank);
-          computePs = Math.max(computePs, doneAtPs(rank, beginPs, work) - beginPs);
+          rankComputeNs[rank] = (doneAtPs(rank, beginPs, work) - beginPs) / 1e3;
           for (let k = 1; k <= load.buckets; k++) {
             const share = 1 - overlap + (overlap * k) / load.buckets;
             time.at(doneAtPs(rank, beginPs, work * share), () => {

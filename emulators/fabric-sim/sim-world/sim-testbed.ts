@@ -32,6 +32,9 @@ const READINGS = 40;
 /** Longest first window of a phase that lasts a number of rounds, ps: its length is not known. */
 const FIRST_WINDOW_PS = 100e6;
 
+/** Begins the names of background flows; no host's name has a space. */
+const BESIDE = 'background ';
+
 /** The part of a phase for which samples are evenly spaced; see `sampling`. */
 const EVEN = { time: 0.95, work: 0.5 };
 
@@ -48,13 +51,14 @@ interface Phase {
 export class SimTestbed implements Testbed {
   readonly name: string;
   readonly measured = false;
+  readonly playsBackground = true;
   readonly #sim: FabricSim;
   readonly #record: (line: RecordLine) => void;
   readonly #signal: AbortSignal | undefined;
   readonly #wallMs: () => number;
   readonly #counters: CounterReader;
   readonly #faults: SimFaults;
-  readonly #jobs: { readonly job: SimJob; written: number }[] = [];
+  readonly #jobs: { readonly job: SimJob; readonly background: boolean; written: number }[] = [];
   readonly #probes: RunningProbes[] = [];
   #phase: Phase | undefined;
   #slicePs = 50e6;
@@ -91,7 +95,7 @@ export class SimTestbed implements Testbed {
       await this.#pass(untilPs);
       return true;
     }
-    const job = this.#jobs.at(-1)?.job;
+    const job = this.#jobs.findLast(({ background }) => !background)?.job;
     if (!job) throw new Error(`No load runs, so round ${until.round} never ends.`);
     if (job.rounds.length >= until.round) return true;
     this.#phase ??= this.#newPhase(Math.min(FIRST_WINDOW_PS, forNs * 1e3 * (1 / 20)), EVEN.work);
@@ -111,10 +115,10 @@ export class SimTestbed implements Testbed {
     }
   }
 
-  async start(load: Load): Promise<RunningLoad> {
+  async start(load: Load, { background = false }: { readonly background?: boolean } = {}): Promise<RunningLoad> {
     this.#alive();
     const job = this.#sim.startJob(load);
-    this.#jobs.push({ job, written: 0 });
+    this.#jobs.push({ job, background, written: 0 });
     this.#phase = undefined;
     return {
       rounds: async () => {
@@ -182,6 +186,7 @@ export class SimTestbed implements Testbed {
 
   #writeRounds(): void {
     for (const entry of this.#jobs) {
+      if (entry.background) continue;
       for (; entry.written < entry.job.rounds.length; entry.written++) {
         const line = entry.job.rounds[entry.written];
         if (line) this.#record(line);
@@ -252,8 +257,12 @@ export class SimTestbed implements Testbed {
 
   #rates(): Map<string, number> {
     const delivered = new Map<string, number>();
-    for (const { job } of this.#jobs)
-      for (const flow of job.flows()) delivered.set(flow.name, (delivered.get(flow.name) ?? 0) + flow.delivered);
+    for (const { job, background } of this.#jobs) {
+      for (const { name, delivered: bytes } of job.flows()) {
+        const flow = background ? `${BESIDE}${job.load.kind} ${name}` : name;
+        delivered.set(flow, (delivered.get(flow) ?? 0) + bytes);
+      }
+    }
     return delivered;
   }
 
@@ -265,7 +274,8 @@ export class SimTestbed implements Testbed {
       const delivered = this.#rates();
       for (const [flow, bytes] of delivered) {
         const rateBps = ((bytes - (phase.delivered.get(flow) ?? 0)) * 8e12) / windowPs;
-        this.#write({ kind: 'flow', flow, atNs: nowPs / 1e3, windowNs: windowPs / 1e3, rateBps });
+        const background = flow.startsWith(BESIDE) && ({ background: true } as const);
+        this.#write({ kind: 'flow', flow, ...background, atNs: nowPs / 1e3, windowNs: windowPs / 1e3, rateBps });
       }
       phase.delivered = delivered;
       phase.flows.taken();

@@ -1,13 +1,25 @@
 import t from 'tap';
 import { oneForwardOneBackward } from '../../../emulators/fabric-sim/collective/pipeline.ts';
 import { throttledPs } from '../../../emulators/fabric-sim/collective/training-iteration.ts';
+import simWorld from '../../../emulators/fabric-sim/binding.ts';
 import { createFabricSim, type FabricSim } from '../../../emulators/fabric-sim/index.ts';
+import { exposedCommunication } from '../../../harness/checks/exposed-communication.ts';
+import { jct } from '../../../harness/checks/jct.ts';
+import { powerBand } from '../../../harness/checks/power-band.ts';
+import { powerRamp } from '../../../harness/checks/power-ramp.ts';
+import { scalingEfficiency } from '../../../harness/checks/scaling-efficiency.ts';
+import { bandShare, sitePowers, steepest } from '../../../harness/checks/site-power-series.ts';
+import { sitePower } from '../../../harness/checks/site-power.ts';
 import { bestRoundNs, busbwBps, roundBytes } from '../../../harness/loads/roofline.ts';
 import { doubleTree } from '../../../harness/model/double-tree.ts';
 import { expertBytes, expertShares } from '../../../harness/model/expert-shares.ts';
 import type { Load } from '../../../harness/model/load.ts';
-import type { RoundLine } from '../../../harness/model/record.ts';
+import type { Plan } from '../../../harness/model/plan.ts';
+import type { RecordLine, RoundLine, RunLine } from '../../../harness/model/record.ts';
 import type { Span, Topology } from '../../../harness/model/topology.ts';
+import { conduct } from '../../../harness/run/conduct.ts';
+import { cost } from '../../../harness/run/cost.ts';
+import { judge } from '../../../harness/run/judge.ts';
 import { line, pair, rack } from './hand-made.ts';
 
 const MIB = 2 ** 20;
@@ -382,3 +394,185 @@ void t.test('loads that make no sense are refused in words', async t => {
   }
   t.equal(sim.refuses({ ...training, stragglers: { spread: '10 %', seed: 1 } }), undefined);
 });
+
+/** A plan played in the sim world, with every packet by itself, and judged. */
+async function judged(plan: Plan) {
+  const run: RunLine = {
+    kind: 'run',
+    format: 1,
+    version: '0',
+    scenario: { title: 'x', file: 'x.ts', line: 1, tags: [] },
+    world: 'sim',
+    seed: 1,
+    trainPackets: 1,
+    options: {},
+    plan,
+    decision: 'simple',
+    profile: null,
+  };
+  const lines: RecordLine[] = [run];
+  const record = (written: RecordLine): void => void lines.push(written);
+  const options = { trainPackets: '1' };
+  const testbed = await simWorld.reserve(plan.topology, { seed: 1, record, step: () => {}, options });
+  const conducted = await conduct(plan, testbed, { record, deadlineNs: () => 60e9 });
+  if (conducted.error) throw conducted.error;
+  await testbed.release();
+  record({ kind: 'end', atNs: await testbed.now(), reason: 'complete' });
+  return { lines, verdict: judge(lines, { replay: 'none' }) };
+}
+
+void t.test('an iteration is judged by its JCT, its exposed communication and its power', async t => {
+  const plan: Plan = {
+    why: 'KPIs of a load that computes',
+    topology: pair({ ranksPerSite: 2, north: '10 km', south: '10 km' }),
+    load: {
+      kind: 'training-iteration',
+      bytes: '1 MiB',
+      algorithm: 'ring',
+      compute: '3 ms',
+      overlap: '0 %',
+      buckets: 1,
+    },
+    phases: { steady: { for: '5 rounds' } },
+    expect: [
+      // 3 ms and 1.5 S/B = 128 us, 4 x 49 us of way: 0.32 ms, of which the fabric may lose a tenth.
+      jct.during('steady').atMost('3.36 ms'),
+      exposedCommunication.during('steady').atMost('360 us'),
+      scalingEfficiency.during('steady').atLeast('89 %'),
+      // Two GPUs a site.
+      sitePower.during('steady').atMost('1400 W'),
+      sitePower.best.during('steady').atMost('1200 W'),
+      // Less than one window of 1 ms lies in the gap: 0.32 ms of it at a tenth of the power.
+      powerRamp.during('steady').atMost('500 kW/s'),
+    ],
+  };
+  const { verdict, lines } = await judged(plan);
+  t.same(
+    verdict.checks.filter(({ outcome }) => outcome !== 'pass').map(({ title, reason }) => `${title}: ${reason}`),
+    [],
+  );
+  const rounds = lines.filter(written => written.kind === 'round');
+  t.strictSame(rounds[0]?.rankComputeNs, [3e6, 3e6, 3e6, 3e6]);
+  t.equal(
+    verdict.checks.find(({ kpi }) => kpi === 'sitePower')?.value,
+    1400,
+    'the peak is that of windows in which all compute',
+  );
+  const strict = await judged({
+    ...plan,
+    expect: [
+      sitePower.during('steady').atMost('1300 W'),
+      powerRamp.during('steady').atMost('100 kW/s'),
+      powerBand.during('steady').atMost('20 %'),
+    ],
+  });
+  t.same(
+    strict.verdict.checks.map(({ outcome }) => outcome),
+    ['fail', 'fail', 'inconclusive'],
+    '16 ms of rounds have no spectrum from 0.1 Hz on',
+  );
+});
+
+void t.test('site power, its ramp and its spectrum are what a pencil makes of them', async t => {
+  const model = { idle: '100 W', compute: '900 W', communication: '300 W', window: '1 ms' } as const;
+  const topology = {
+    sites: ['a', 'b'],
+    hosts: ['a', 'a', 'b'].map((site, i) => ({ kind: 'host' as const, name: `h${i}`, site })),
+  };
+  const round = (beginMs: number, endMs: number, rankComputeMs: readonly number[]): RoundLine => ({
+    kind: 'round',
+    round: 0,
+    beginNs: beginMs * 1e6,
+    endNs: endMs * 1e6,
+    busbwBps: 1,
+    wrong: 0,
+    rankComputeNs: rankComputeMs.map(ms => ms * 1e6),
+  });
+  const [a, b] = sitePowers([round(1, 4, [1, 2, 1.5]), round(4, 5, [1, 1, 0])], {
+    topology,
+    model,
+    beginNs: 0,
+    endNs: 6.5e6,
+  });
+  // Site a: idle, both compute, one, none, both, idle; the half window at the end is left out.
+  t.strictSame(a?.watts, [200, 1800, 1200, 600, 1800, 200]);
+  t.strictSame(b?.watts, [100, 900, 600, 300, 300, 100]);
+  t.equal(a && steepest(a), 1600e3, '1600 W in a millisecond');
+  t.equal(steepest({ site: 'a', windowNs: 1e6, watts: [1] }), undefined);
+
+  // Two sines, 2 Hz of amplitude 3 and 40 Hz of amplitude 4: energies as 9 to 16.
+  const series = (parts: readonly (readonly [number, number])[], seconds = 10) => ({
+    windowNs: 10e6,
+    watts: Array.from(
+      { length: seconds * 100 },
+      (_, i) => 50 + parts.reduce((sum, [hz, amplitude]) => sum + amplitude * Math.sin(0.02 * Math.PI * hz * i), 0),
+    ),
+  });
+  const band = { lowHz: 0.1, highHz: 20 };
+  const two =
+    bandShare(
+      series([
+        [2, 3],
+        [40, 4],
+      ]),
+      band,
+    ) ?? Number.NaN;
+  t.ok(Math.abs(two - 9 / 25) < 1e-9, `${two} is 9/25`);
+  t.ok(Math.abs((bandShare(series([[5, 1]]), band) ?? 0) - 1) < 1e-9);
+  t.ok((bandShare(series([[30, 1]]), band) ?? 1) < 1e-9);
+  t.equal(bandShare(series([]), band), undefined, 'a level series has no spectrum');
+  t.equal(bandShare(series([[2, 3]], 5), band), undefined, '5 s do not resolve 0.1 Hz');
+  t.equal(bandShare(series([[2, 3]]), { lowHz: 0.1, highHz: 60 }), undefined, '60 Hz are beyond half of 100 Hz');
+  // A square wave of half duty has 8/pi^2 of its swing in the fundamental: 2 Hz with harmonics 6, 10, 14, 18 below 20 Hz.
+  const square = { windowNs: 1e6, watts: Array.from({ length: 10_000 }, (_, i) => (i % 500 < 250 ? 700 : 70)) };
+  const odd = [1, 3, 5, 7, 9].reduce((sum, k) => sum + 8 / (Math.PI * k) ** 2, 0);
+  t.ok(Math.abs((bandShare(square, band) ?? 0) - odd) < 1e-3, `${bandShare(square, band)} is ${odd}`);
+});
+
+void t.test(
+  'a load in the background slows the one in front, leaves its KPIs alone, and is shown to have been there',
+  async t => {
+    const front: Plan = {
+      why: 'two loads at once',
+      topology: rack({ hosts: 4 }),
+      load: { kind: 'all-reduce', bytes: '8 MiB', algorithm: 'ring' },
+      phases: { steady: { for: '20 rounds' } },
+      expect: [],
+    };
+    const store: Load = {
+      kind: 'storage',
+      rate: '20 Gb/s',
+      smallest: '64 KiB',
+      largest: '1 MiB',
+      reads: '50 %',
+      seed: 1,
+    };
+    const alone = await judged(front);
+    const beside = await judged({ ...front, background: [store] });
+    const durations = (of: typeof alone) =>
+      of.lines.flatMap(written => (written.kind === 'round' ? [took(written)] : []));
+    const mean = (times: readonly number[]) => times.reduce((sum, time) => sum + time, 0) / times.length;
+    const slower = mean(durations(beside)) / mean(durations(alone));
+    // A fifth of every port is taken; DCQCN does not share to the bit.
+    t.ok(slower > 1.1 && slower < 2, `rounds take ${slower} times as long`);
+    t.equal(durations(beside).length, 20, 'rounds are those of the load in front');
+    const flows = beside.lines.filter(written => written.kind === 'flow');
+    t.equal(
+      new Set(flows.filter(({ background }) => background).map(({ flow }) => flow)).size,
+      4,
+      'a host writes where another reads',
+    );
+    t.equal(new Set(flows.filter(({ background }) => !background).map(({ flow }) => flow)).size, 4);
+    const gate = (of: typeof alone) => of.verdict.gates.find(({ title }) => title === 'the background load was real');
+    t.equal(gate(alone), undefined);
+    t.match(gate(beside), { outcome: 'pass', reason: /delivered .* of at most 80 Gb\/s/ });
+    const silent = beside.lines.filter(written => written.kind !== 'flow' || !written.background);
+    t.match(
+      judge(silent, { replay: 'none' }).gates.find(({ title }) => title.includes('background')),
+      {
+        outcome: 'invalid',
+      },
+    );
+    t.ok(cost({ ...front, background: [store] }) > 1.1 * cost(front), 'and it costs');
+  },
+);
