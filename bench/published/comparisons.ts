@@ -1,5 +1,6 @@
 import type { Comparison } from './comparison.ts';
 import { collectives } from './collectives.ts';
+import { dcqcnDistance } from './dcqcn-distance.ts';
 import { dcqcnStability } from './dcqcn-stability.ts';
 import { optics } from './optics.ts';
 import { pfcHeadroom } from './pfc-headroom.ts';
@@ -14,6 +15,7 @@ export const comparisons: readonly Comparison[] = [
   rfc9438,
   rfc6349,
   dcqcnStability,
+  dcqcnDistance,
   pfcHeadroom,
   optics,
   retransmission,
