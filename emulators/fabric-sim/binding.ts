@@ -1,16 +1,25 @@
 import type { Binding } from '../../harness/binding/binding.ts';
+import { granularityText } from '../../harness/model/granularity.ts';
 import { createFabricSim } from './create-fabric-sim.ts';
 import { readOptions } from './sim-world/sim-options.ts';
 import { SimTestbed } from './sim-world/sim-testbed.ts';
 
 /**
  * The `sim` world: a packet simulator, called directly. One seed is one run: the same record lines, byte for byte.
- * Options: `defect` (a planted defect by name), `trainPackets` (packets simulated as one unit, 1 to 64, default 8; 1 is exact).
+ * Options: `defect` (a planted defect by name), `trainPackets` (packets simulated as one unit, 1 to 64, default 8; 1 is exact), `granularity`
+ * (`packet`, `train:N` or `flow`, for all phases or by phase; goes before `trainPackets`).
  */
 const binding: Binding = {
   async reserve(topology, { seed, record, options, signal }) {
-    const { trainPackets, defect } = readOptions(options);
-    const sim = createFabricSim({ topology, seed, trainPackets, ...(defect !== undefined && { defect }) });
+    const { trainPackets, defect, granularity } = readOptions(options);
+    const first = typeof granularity === 'object' ? Object.values(granularity)[0] : granularity;
+    const sim = createFabricSim({
+      topology,
+      seed,
+      trainPackets,
+      ...(first !== undefined && { granularity: first }),
+      ...(defect !== undefined && { defect }),
+    });
     const name = 'sim';
     record({
       kind: 'testbed',
@@ -19,10 +28,17 @@ const binding: Binding = {
         node,
         device: `simulated ${kind}`,
         driver: 'none',
-        software: `fabric-sim, trains of ${trainPackets}`,
+        software: `fabric-sim, ${first === undefined ? `trains of ${trainPackets}` : granularityText(typeof granularity === 'object' ? granularity : { all: first })}`,
       })),
     });
-    return new SimTestbed({ name, sim, record, wallMs: () => performance.now(), ...(signal && { signal }) });
+    return new SimTestbed({
+      name,
+      sim,
+      record,
+      wallMs: () => performance.now(),
+      ...(typeof granularity === 'object' && { granularity }),
+      ...(signal && { signal }),
+    });
   },
 };
 

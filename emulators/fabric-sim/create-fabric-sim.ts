@@ -3,6 +3,7 @@ import { ControlPlane } from './control/control-plane.ts';
 import { type Defect, defectNamed } from './defects.ts';
 import type { FabricSim, FabricSimOptions, SimEvent, SimJob } from './fabric-sim.ts';
 import { createNetwork } from './fabric/create-network.ts';
+import { createSwitchingNetwork } from './flow-level/create-switching-network.ts';
 
 /** The last picosecond that a float64 holds exactly: 2.5 h. */
 const LAST_PS = Number.MAX_SAFE_INTEGER;
@@ -21,7 +22,9 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
   const { topology: declared, seed, trainPackets } = options;
   const defect: Defect = options.defect === undefined ? { what: 'Nothing is wrong.' } : defectNamed(options.defect);
   const built = defect.build?.(declared) ?? declared;
-  const network = createNetwork({ topology: built, seed, trainPackets });
+  const switching =
+    options.granularity && createSwitchingNetwork({ topology: built, seed, granularity: options.granularity });
+  const network = switching ?? createNetwork({ topology: built, seed, trainPackets });
 
   const spanAt = new Map<string, string>();
   for (const { name, ends } of Object.values(built.spans)) {
@@ -52,6 +55,13 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
     },
     get hops() {
       return network.hops;
+    },
+    get observes() {
+      return network.observes;
+    },
+    playAs(granularity) {
+      if (!switching) throw new RangeError('This fabric was built for one engine: give it a granularity.');
+      switching.switchTo(granularity);
     },
     advance(untilPs, until) {
       if (!(untilPs <= LAST_PS))

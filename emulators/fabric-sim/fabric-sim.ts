@@ -1,12 +1,15 @@
+import type { Granularity } from '../../harness/model/granularity.ts';
 import type { Load } from '../../harness/model/load.ts';
 import type { RoundLine } from '../../harness/model/record.ts';
 import type { Topology } from '../../harness/model/topology.ts';
-import type { DatagramStream, NicCount, PortCount, SpanState } from './fabric/network.ts';
+import type { DatagramStream, NicCount, Observable, PortCount, SpanState } from './fabric/network.ts';
 
 export interface FabricSimOptions {
   readonly topology: Topology;
   readonly seed: number;
   readonly trainPackets: number;
+  /** How finely it is simulated at first; default trains of `trainPackets`. Without it the engine can not be changed later. */
+  readonly granularity?: Granularity;
   /** A defect planted in the fabric, by name; see `defects.ts`. */
   readonly defect?: string;
 }
@@ -56,6 +59,14 @@ export interface FabricSim {
   readonly topology: Topology;
   readonly nowPs: number;
   readonly hops: number;
+  /** What the counters tell now; see `Network`. */
+  readonly observes: ReadonlySet<Observable>;
+  /**
+   * Goes on with another granularity from now on. Between two `advance` only.
+   *
+   * @throws RangeError when that can not carry what runs, or the fabric was built without `granularity`
+   */
+  playAs(granularity: Granularity): void;
   /** Virtual time passes. With `until`, stops at the very event that makes the job's `rounds.length` reach `rounds`. */
   advance(untilPs: number, until?: { readonly job: SimJob; readonly rounds: number }): void;
   /** Runs `act` at a virtual time. */

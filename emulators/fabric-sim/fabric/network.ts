@@ -155,9 +155,11 @@ export interface Network {
   path(source: string, target: string, entropy: number): readonly { node: string; port: string }[];
   /** What its counters tell. */
   readonly observes: ReadonlySet<Observable>;
-  readonly repeats?: Repeats;
+  readonly repeats?: Repeats | undefined;
   /** Packet-hops simulated so far, for the cost account. */
   readonly hops: number;
+  /** Events handled so far: hops per event tell how well links and ports are used without waking. */
+  readonly events: number;
   /** Packets of all kinds since the start: injected = delivered + dropped + inFlight, always. `inFlight` is counted, not derived. */
   readonly account: {
     readonly injected: number;

@@ -53,6 +53,7 @@ interface Taken {
 class FlowLevel implements Network, FlowHost, Repeats {
   nowPs = 0;
   hops = 0;
+  events = 0;
   /** Rises with every route, port and span that changes, every probe that starts or ends, and every flow that is made or stopped. */
   private changes = 0;
   readonly mtuBytes: number;
@@ -155,6 +156,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
       const callPs = calls.peekPs();
       const nextPs = Math.min(departsPs, arrivesPs, callPs);
       if (nextPs > untilPs) break;
+      this.events++;
       this.nowPs = Math.max(this.nowPs, nextPs);
       if (callPs === nextPs) calls.take()();
       else if (arrivesPs === nextPs) arrivals.take()();
@@ -507,7 +509,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
     const { wiring } = this;
     this.settleAll();
     const changed = this.tables.setRoute(
-      wiring.nodeNamed(node),
+      this.switchNamed(node),
       this.hostNamed(target),
       ports.map(port => wiring.portNamed(node, port)),
     );
@@ -627,6 +629,12 @@ class FlowLevel implements Network, FlowHost, Repeats {
     this.refresh();
     for (const flow of this.live) flow.settle();
     for (const stream of this.streams) if (!stream.stopped) stream.settle();
+  }
+
+  private switchNamed(name: string): number {
+    const node = this.wiring.nodeNamed(name);
+    if (node < this.wiring.hosts) throw new RangeError(`${name} is a host: it sends everything by its NIC.`);
+    return node;
   }
 
   private hostNamed(name: string): number {

@@ -1,6 +1,6 @@
 import type { CountersLine, PortCounters } from '../../../harness/model/record.ts';
 import type { FabricSim, SimEvent } from '../fabric-sim.ts';
-import type { PortCount } from '../fabric/network.ts';
+import type { Observable, PortCount } from '../fabric/network.ts';
 
 const COUNTED = [
   'rxBytes',
@@ -33,6 +33,17 @@ const UNREADABLE: PortCounters = {
   operUp: null,
 };
 
+/** What a reading lacks when the engine does not see it. Flow level counts drops of packets without a way, not those of full buffers. */
+const TOLD_BY: Readonly<Record<Observable, readonly (keyof PortCounters)[]>> = {
+  queues: ['drops', 'queuePackets', 'queuePeakBytes'],
+  ecn: ['ecnMarked'],
+  pfc: ['pfcRx', 'pfcTx', 'pausedNs'],
+  cnp: ['cnpSent', 'cnpHandled'],
+  order: ['outOfSequence'],
+};
+
+const OBSERVABLES_BY_NAME = Object.entries(TOLD_BY) as [Observable, readonly (keyof PortCounters)[]][];
+
 const plus = (a: Readonly<Reading> | undefined, b: Readonly<PortCount>): Reading =>
   Object.fromEntries(COUNTED.map(name => [name, (a?.[name] ?? 0) + b[name]])) as Reading;
 
@@ -63,12 +74,18 @@ export class CounterReader {
 
   /** One line per device, now. */
   read(): readonly CountersLine[] {
+    const { observes } = this.#sim;
+    const unseen = new Set(OBSERVABLES_BY_NAME.flatMap(([what, names]) => (observes.has(what) ? [] : names)));
+    const told = (counters: PortCounters): PortCounters =>
+      unseen.size === 0
+        ? counters
+        : Object.fromEntries(Object.entries(counters).filter(([name]) => !unseen.has(name as keyof PortCounters)));
     return [...this.#switches, ...this.#hosts].map(node => ({
       kind: 'counters',
       atNs: this.#sim.nowPs / 1e3,
       node,
       ports: Object.fromEntries(
-        this.#sim.ports(node).map(({ name, operUp }) => [name, this.#port(node, name, operUp)]),
+        this.#sim.ports(node).map(({ name, operUp }) => [name, told(this.#port(node, name, operUp))]),
       ),
     }));
   }

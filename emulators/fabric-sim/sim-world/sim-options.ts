@@ -1,16 +1,19 @@
 import { OptionRefused } from '../../../harness/binding/binding.ts';
+import { GRANULARITY_WORDS, type PhaseGranularity, phaseGranularity } from '../../../harness/model/granularity.ts';
 import { DEFECTS } from '../defects.ts';
 
 export interface SimOptions {
   readonly trainPackets: number;
   readonly defect?: string;
+  /** Of each phase, in the order of the plan; absent: trains of `trainPackets` throughout. */
+  readonly granularity?: PhaseGranularity;
 }
 
 /** Packets simulated as one unit unless the option says otherwise. */
 const DEFAULT_TRAIN = 8;
 const LONGEST_TRAIN = 64;
 
-const KNOWN = ['defect', 'trainPackets'] as const;
+const KNOWN = ['defect', 'trainPackets', 'granularity'] as const;
 
 /** @throws OptionRefused for an unknown option, an unknown defect, or a train length that is not a whole number from 1 to 64 */
 export function readOptions(options: Readonly<Record<string, string>>): SimOptions {
@@ -27,5 +30,8 @@ export function readOptions(options: Readonly<Record<string, string>>): SimOptio
   if (!/^\d+$/.test(words) || trainPackets < 1 || trainPackets > LONGEST_TRAIN) {
     throw new OptionRefused(`Option trainPackets is a whole number from 1 to ${LONGEST_TRAIN}, got "${words}".`);
   }
-  return { trainPackets, ...(defect !== undefined && { defect }) };
+  const granularity = options['granularity'] === undefined ? undefined : phaseGranularity(options['granularity']);
+  if (options['granularity'] !== undefined && granularity === undefined)
+    throw new OptionRefused(`Option granularity is ${GRANULARITY_WORDS}, got "${options['granularity']}".`);
+  return { trainPackets, ...(defect !== undefined && { defect }), ...(granularity && { granularity }) };
 }

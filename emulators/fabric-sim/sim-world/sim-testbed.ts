@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Until } from '../../../harness/binding/clock.ts';
 import type { InjectedFault, RunningLoad, RunningProbes, Testbed } from '../../../harness/binding/testbed.ts';
 import type { Fault } from '../../../harness/model/fault.ts';
+import type { Granularity } from '../../../harness/model/granularity.ts';
 import type { Load } from '../../../harness/model/load.ts';
 import type { RecordLine } from '../../../harness/model/record.ts';
 import type { Cleanliness } from '../../../harness/model/verdict.ts';
@@ -15,6 +16,8 @@ export interface SimTestbedOptions {
   readonly name: string;
   readonly sim: FabricSim;
   readonly record: (line: RecordLine) => void;
+  /** How finely each phase is simulated; a phase that is not named goes on as it is. */
+  readonly granularity?: Readonly<Record<string, Granularity>>;
   readonly signal?: AbortSignal;
   /** Wall time, ms. Decides only when the event loop gets a turn, never what is simulated. */
   readonly wallMs: () => number;
@@ -56,6 +59,7 @@ export class SimTestbed implements Testbed {
   readonly #record: (line: RecordLine) => void;
   readonly #signal: AbortSignal | undefined;
   readonly #wallMs: () => number;
+  readonly #granularity: ReadonlyMap<string, Granularity>;
   readonly #counters: CounterReader;
   readonly #faults: SimFaults;
   readonly #jobs: { readonly job: SimJob; readonly background: boolean; written: number }[] = [];
@@ -65,7 +69,8 @@ export class SimTestbed implements Testbed {
   #passing = false;
   #released: Promise<Pick<Cleanliness, 'dirty'>> | undefined;
 
-  constructor({ name, sim, record, signal, wallMs }: SimTestbedOptions) {
+  constructor({ name, sim, record, granularity = {}, signal, wallMs }: SimTestbedOptions) {
+    this.#granularity = new Map(Object.entries(granularity));
     this.name = name;
     this.#sim = sim;
     this.#record = record;
@@ -142,6 +147,9 @@ export class SimTestbed implements Testbed {
     this.#alive();
     if (!(packetsPerSecond > 0)) throw new RangeError(`Probes need a rate above 0 packets/s, got ${packetsPerSecond}.`);
     this.#phase = undefined;
+    // A phase begins with its probes: now is between two phases.
+    const granularity = this.#granularity.get(phase);
+    if (granularity !== undefined) this.#sim.playAs(granularity);
     const probes = startProbes({
       sim: this.#sim,
       phase,
