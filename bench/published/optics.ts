@@ -114,12 +114,12 @@ export const optics: Comparison = {
       note: 'rate 111/128: each bit lies in two extended BCH(256,239) words',
     },
     {
-      what: 'KP4: loss of a codeword at 2.4e-4 in, against the frame loss ratio 6.2e-11 of IEEE 802.3bs',
+      what: 'KP4: loss of a codeword at 2.4e-4 in, against the loss of a 64 B frame at a bit error rate of 1e-12',
       unit: '',
-      published: 6.2e-11,
+      published: 5.12e-10,
       ours: kp4CodewordLoss(FEC_THRESHOLDS.kp4.preFec),
       allowed: { bound: 'at-most' },
-      note: 'independent errors; bursts of a real receiver are why the limit leaves room',
+      note: '5.12e-10: P. Anslow, IEEE 802.3 100GNGOPTX list, 2012-11-23. Independent errors; bursts of a real receiver are why the limit leaves room',
     },
     {
       what: '400ZR: OSNR that an ideal DP-16QAM modem needs at 1.25e-2, against the 26 dB of the agreement',

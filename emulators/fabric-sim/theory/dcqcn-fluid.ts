@@ -113,7 +113,7 @@ export function dcqcnFixedPoint(model: DcqcnFluid): { readonly p: number; readon
 }
 
 /**
- * p* to leading order: [R_AI N^2/(tau' C^2) (1/B + N/(T C))^2]^(1/3) (SIGCOMM 2015, equation 12). 19 to 35 % above the exact one
+ * p* to leading order: [R_AI N^2/(tau' C^2) (1/B + N/(T C))^2]^(1/3) (SIGCOMM 2015, section 5.2). 19 to 35 % above the exact one
  * at the paper's parameters.
  */
 export function dcqcnFixedPointApproximation(model: DcqcnFluid): number {

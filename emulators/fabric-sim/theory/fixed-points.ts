@@ -16,7 +16,7 @@ const bdpPackets = ({ rateBps, rttS, packetBytes }: Bottleneck): number => (rate
 
 /**
  * DCTCP with synchronised flows, marking above `thresholdPackets` (K): a sawtooth (Alizadeh et al., "Data Center TCP", SIGCOMM 2010,
- * section 3.3, equations 3 to 10; RFC 8257). W* = (C RTT + K)/N is the window at which marking begins; alpha solves
+ * section 3.3; RFC 8257). W* = (C RTT + K)/N is the window at which marking begins; alpha solves
  * alpha^2 (1 - alpha/4) = (2 W* + 1)/(W* + 1)^2, about sqrt(2/W*).
  */
 export function dctcpSawtooth(
@@ -51,10 +51,10 @@ export function dctcpSawtooth(
   };
 }
 
-/** Least K that keeps one DCTCP flow from running the queue empty: C RTT/7 (Alizadeh et al. 2010, equation 13). */
+/** Least K that keeps one DCTCP flow from running the queue empty: C RTT/7 (Alizadeh et al. 2010, section 3.4). */
 export const dctcpLeastThresholdPackets = (at: Bottleneck): number => bdpPackets(at) / 7;
 
-/** Largest g that follows the sawtooth: 1.386/sqrt(2 (C RTT + K)) (Alizadeh et al. 2010, equation 15). */
+/** Largest g that follows the sawtooth: 1.386/sqrt(2 (C RTT + K)) (Alizadeh et al. 2010, section 3.4). */
 export const dctcpGainLimit = (at: Bottleneck, { thresholdPackets }: { readonly thresholdPackets: number }): number =>
   1.386 / Math.sqrt(2 * (bdpPackets(at) + thresholdPackets));
 
@@ -123,7 +123,7 @@ export function hpccFixedPoint(
 /**
  * TIMELY has no fixed point of its own: between Tlow and Thigh it follows the gradient of the RTT alone, which is zero at
  * every queue and for every split of the rate. It ends anywhere in this range, with any unfairness (Zhu et al., "ECN or Delay",
- * CoNEXT 2016, section 4.2, theorem 3). Queues in bytes.
+ * CoNEXT 2016, section 4). Queues in bytes.
  */
 export const timelyQueueRangeBytes = (
   { rateBps, rttS }: Bottleneck,
@@ -133,7 +133,7 @@ export const timelyQueueRangeBytes = (
 /**
  * Patched TIMELY: R <- delta (1 - w) + R (1 - beta w (rtt - Tlow)/Tlow), w = 1/2 at gradient zero, so delta = R beta (rtt - Tlow)/Tlow
  * and with R = C/N: rtt* = Tlow (1 + N delta/(beta C)); one fixed point, fair, its queue linear in N
- * (Zhu et al., CoNEXT 2016, section 4.3, q* = q' + N delta q'/(beta C) with q' = C Tlow).
+ * (Zhu et al., CoNEXT 2016, section 4, q* = q' + N delta q'/(beta C) with q' = C Tlow).
  */
 export const patchedTimelyRttS = (
   { flows, rateBps }: Bottleneck,

@@ -17,7 +17,7 @@ interface LossyPath {
  */
 export const renoWindow = ({ loss }: Pick<LossyPath, 'loss'>): number => 1.2 / Math.sqrt(loss);
 
-/** AVG_W_cubic = [C (3 + beta) / (4 (1 - beta))]^1/4 RTT^3/4 / p^3/4, outside the Reno-friendly region. RFC 9438 section 5.1, figure 5. */
+/** AVG_W_cubic = [C (3 + beta) / (4 (1 - beta))]^1/4 RTT^3/4 / p^3/4, outside the Reno-friendly region. RFC 9438 section 5.1. */
 export function cubicWindow({
   loss,
   rttS,
@@ -36,7 +36,7 @@ export function cubicWindow({
  */
 export const cubicResponse = (path: LossyPath): number => Math.max(cubicWindow(path), renoWindow(path));
 
-/** K = cbrt((W_max - cwnd_epoch) / C), seconds: how long CUBIC needs back to W_max. RFC 9438 section 4.2, figure 2. */
+/** K = cbrt((W_max - cwnd_epoch) / C), seconds: how long CUBIC needs back to W_max. RFC 9438 section 4.2. */
 export const cubicPeriodS = (
   wMax: number,
   { beta = CUBIC.beta, c = CUBIC.c }: { readonly beta?: number; readonly c?: number } = {},
