@@ -1,4 +1,5 @@
 import type { Comparison } from './comparison.ts';
+import { collectiveRuns } from './collective-runs.ts';
 import { collectives } from './collectives.ts';
 import { dcqcnDistance } from './dcqcn-distance.ts';
 import { dcqcnStability } from './dcqcn-stability.ts';
@@ -20,5 +21,6 @@ export const comparisons: readonly Comparison[] = [
   optics,
   retransmission,
   collectives,
+  collectiveRuns,
   //
 ];

@@ -47,7 +47,7 @@ export interface Sweepable {
 
 const words = (load: Plan['load']): string =>
   Object.values(load)
-    .map((value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value)))
+    .map((value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value)))
     .join(' ');
 
 export function describePlan(
