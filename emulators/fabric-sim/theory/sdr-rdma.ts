@@ -86,13 +86,14 @@ export function selectiveRepeat(
   // Next chunk that reaches its j-th retransmission after the first pass over the message has ended.
   const next = Array.from({ length: levels + 1 }, (_, j) => Math.max(1, Math.floor(chunks - j * perLevel) + 1));
   const found = quantiles.map(() => Number.NaN);
-  const reach = (atNs: number): void => {
-    const share = Math.exp(log);
-    for (const [i, quantile] of quantiles.entries()) if (Number.isNaN(found[i]) && share >= quantile) found[i] = atNs;
+  const logs = quantiles.map(quantile => Math.log(quantile));
+  const reach = (): void => {
+    for (let i = 0; i < logs.length; i++) if (Number.isNaN(found[i]) && log >= (logs[i] as number)) found[i] = atNs;
   };
   let [atNs, meanNs, low] = [firstNs, firstNs, 1];
-  reach(atNs);
-  for (;;) {
+  reach();
+  // The rest of the integral is below 1e-13 of the time that is left.
+  while (log < -1e-13) {
     while (low <= levels && (next[low] as number) > chunks) low++;
     if (low > levels) break;
     let best = low;
@@ -105,7 +106,7 @@ export function selectiveRepeat(
     atNs = bestNs;
     log += (done[best] as number) - (done[best - 1] as number);
     next[best] = (next[best] as number) + 1;
-    if (quantiles.length > 0) reach(atNs);
+    reach();
   }
   return {
     meanNs: meanNs + rttNs,
