@@ -7,6 +7,9 @@ const RANGES = {
   stabilityProduct: 'positive',
   markingWidthPs: 'positive',
   startLineShare: 'share',
+  startGrowthShare: 'share',
+  quietRounds: 'count',
+  quietGrowthShare: 'share',
   severeMarkShare: 'share',
   queueLimitPs: 'positive',
   lossKeptShare: 'share',
@@ -35,12 +38,18 @@ const RANGES = {
  * whole network: Johari and Tan 2001, Massoulie 2002, Vinnicombe 2002.) What it costs: the sum settles in e T^2 / markingWidth, 6 ms at
  * 1 ms and 0.6 s at 10 ms; shares become equal in T / (k p).
  *
- * **Start.** Within a site at line rate with a full window, as RDMA does. Between sites at a share of it, then twice as much per
- * round trip until the first mark or half of the queue limit: a blind round trip at line rate puts rate x T into the span's queue.
+ * **Start.** Within a site at line rate with a full window, as RDMA does. Between sites at a share of it, then more by
+ * max(startGrowthShare, min(1, queueLimit / T)) per round trip, until the first mark or half of the queue limit. The news of a full
+ * span is a round trip old, so the growth of one round trip is what piles up before it: the queue limit, or the growth share of
+ * the bandwidth-delay product where that would take too long.
+ *
+ * **Room.** Between sites w T bytes of every round trip are marked at rest, many packets; after `quietRounds` round trips without one there
+ * is room, and W grows by min(quietGrowthShare, queueLimit / 4 T) per round trip too: what that piles up stays below Kmax.
  *
  * **Overload.** A round trip in which half of the packets were marked (the queue is beyond Kmax, where p says nothing) or the least
- * queueing delay d was over the limit (no marks on that path): W *= T / (T + d). As all do so, the queue is gone one round trip later and
- * no deeper. Loss halves W once per round trip; a timeout starts anew with one packet.
+ * queueing delay d was over the limit (no marks on that path): W = (W a round trip ago, which made that queue) x T / (T + d). As all do
+ * so, the queue is gone one round trip later; the marks that still come from it are not counted. Loss halves W once per round
+ * trip; a timeout starts anew with one packet.
  *
  * **Pace.** W / T x `paceShare`, at most the line rate: a window of milliseconds leaves as a stream, not in bursts.
  *
@@ -50,7 +59,9 @@ const RANGES = {
  *
  * Defaults: markingWidth 480 us and Kmax from the HPCC artefact's thresholds ((1600 - 400) KB / 0.2 at 100 Gb/s); stabilityProduct
  * 1 / e as above; mostGain 1/2, DCTCP's cut at full marking; w 0.4 % of the line, so that up to Pmax / w = 50 flows at line rate rest
- * below Kmax, at the price of slower sharing for fewer; start 1/8 (eight flows to one span do not overrun it); queue limit 256 us,
+ * below Kmax, at the price of slower sharing for fewer; start 1/8 (eight flows to one span do not overrun it) and 25 % per
+ * round trip, so the line rate is reached in 10; 3 quiet round trips, for one may be chance, and
+ * 2 %; queue limit 256 us,
  * twice Kmax's delay, so that it speaks only where marks do not; pace 5 % above W / T lets the window, not the pace, bind.
  */
 export const distanceAware: CongestionControlKind = {
@@ -65,6 +76,9 @@ export const distanceAware: CongestionControlKind = {
     stabilityProduct: 1 / Math.E,
     markingWidthPs: 480e6,
     startLineShare: 0.125,
+    startGrowthShare: 0.25,
+    quietRounds: 3,
+    quietGrowthShare: 0.02,
     severeMarkShare: 0.5,
     queueLimitPs: 256e6,
     lossKeptShare: 0.5,
@@ -93,6 +107,13 @@ class DistanceAware implements CongestionControl {
   /** W, bytes; less than a packet means a pace of less than a packet per round trip. */
   private window: number;
   private starting: boolean;
+  private readonly growth: number;
+  private readonly quietGrowth: number;
+  private quiet = 0;
+  /** W at the start of the round trip before this one's, and of this one. */
+  private roundWindow: number;
+  /** Marks up to here are the echo of a queue that is being drained. */
+  private echoEnd = -1;
   private roundEnd = 0;
   private roundPackets = 0;
   private roundMarked = 0;
@@ -117,7 +138,10 @@ class DistanceAware implements CongestionControl {
     this.mostWindow = Math.max(2 * path.mtuBytes, (path.lineBps * (path.baseRttPs + p.queueLimitPs)) / 8e12);
     this.leastWindow = Math.min(path.mtuBytes, (Math.min(p.minRateBps, path.lineBps) * path.baseRttPs) / 8e12);
     this.starting = path.interSite;
+    this.growth = Math.max(p.startGrowthShare, Math.min(1, p.queueLimitPs / path.baseRttPs));
+    this.quietGrowth = path.interSite ? Math.min(p.quietGrowthShare, p.queueLimitPs / 4 / path.baseRttPs) : 0;
     this.window = path.interSite ? Math.max(path.mtuBytes, fullWindow * p.startLineShare) : fullWindow;
+    this.roundWindow = this.window;
     this.apply();
   }
 
@@ -131,13 +155,17 @@ class DistanceAware implements CongestionControl {
     }
     this.roundPackets += packets;
     this.roundMarked += marked;
-    const markedBytes = packets > 0 ? (bytes * Math.min(marked, packets)) / packets : 0;
+    const echo = acknowledgedByte <= this.echoEnd;
+    const markedBytes = packets > 0 && !echo ? (bytes * Math.min(marked, packets)) / packets : 0;
     if (this.starting && (marked > 0 || this.rttPs - this.baseRttPs > this.p.queueLimitPs / 2)) this.starting = false;
-    if (this.starting) {
-      if (applicationLimited !== true) this.window += bytes;
-    } else {
-      const wanted = applicationLimited === true ? 0 : (this.markedBytesPerPs * this.rttPs * bytes) / this.window;
+    if (applicationLimited === true) {
+      this.window -= this.gain * markedBytes;
+    } else if (this.starting) {
+      this.window += this.growth * bytes;
+    } else if (!echo) {
+      const wanted = (this.markedBytesPerPs * this.rttPs * bytes) / this.window;
       this.window += this.gain * (wanted - markedBytes);
+      if (this.quiet >= this.p.quietRounds) this.window += this.quietGrowth * bytes;
     }
     if (acknowledgedByte > this.roundEnd) this.endRound(nextByte);
     this.apply();
@@ -160,8 +188,14 @@ class DistanceAware implements CongestionControl {
     const standingPs = this.roundLeastPs - this.baseRttPs;
     const { severeMarkShare, queueLimitPs } = this.p;
     const severe = this.roundMarked >= severeMarkShare * Math.max(1, this.roundPackets);
-    if (standingPs < Number.POSITIVE_INFINITY && (severe || standingPs > queueLimitPs))
-      this.window *= this.baseRttPs / (this.baseRttPs + standingPs);
+    const over = standingPs < Number.POSITIVE_INFINITY && (severe || standingPs > queueLimitPs);
+    if (over && this.roundEnd > this.echoEnd) {
+      this.window = Math.min(this.window, (this.roundWindow * this.baseRttPs) / (this.baseRttPs + standingPs));
+      this.starting = false;
+      this.echoEnd = nextByte;
+    }
+    this.quiet = this.roundMarked > 0 ? 0 : this.quiet + 1;
+    this.roundWindow = this.window;
     this.roundEnd = nextByte;
     this.roundPackets = 0;
     this.roundMarked = 0;
