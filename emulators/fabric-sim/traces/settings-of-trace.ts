@@ -1,8 +1,8 @@
 import { DEFAULT_FABRIC } from '../../../harness/model/fabric-settings.ts';
-import type { DcqcnSettings, EcnSettings, FabricSettings, PfcSettings } from '../../../harness/model/topology.ts';
-import type { FabricGraph } from './fabric-graph.ts';
+import type { EcnSettings, FabricSettings, PfcSettings } from '../../../harness/model/topology.ts';
+import { type FabricGraph, isSpan } from './fabric-graph.ts';
 import type { Trace } from './trace.ts';
-import type { TraceFabric, TraceTransport } from './trace-fabric.ts';
+import type { TraceFabric } from './trace-fabric.ts';
 
 /** ECN thresholds of a fabric are declared for ports of this rate (`SwitchingSettings.scaleThresholds`). */
 const DECLARED_AT_BPS = 100e9;
@@ -26,13 +26,15 @@ export interface TraceSettings {
 export function settingsOfTrace({ graph, fabric }: Pick<Trace, 'graph' | 'fabric'>): TraceSettings {
   const differences: string[] = [];
   const ecn = ecnOf(fabric, graph, differences);
-  const pfc = pfcOf(fabric);
-  const { transport, window } = fabric;
-  if (window?.bytes === 'bdp-of-pair')
-    differences.push('each pair of hosts has its own window there (GLOBAL_T 0); here flows have none');
-  if (window?.scalesWithRate === true)
-    differences.push('the window there shrinks with the rate (VAR_WIN 1); here it stays');
-  const windowBytes = window === null || window.bytes === 'bdp-of-pair' ? undefined : window.bytes;
+  const pfc = pfcOf(fabric, graph, differences);
+  const { window } = fabric;
+  // A window that scales with the rate is the law's own; one that does not is the connection's.
+  const fixed =
+    window !== null && !window.scalesWithRate && fabric.transport.name !== 'hpcc' ? window.bytes : undefined;
+  if (fixed === 'bdp-of-pair')
+    differences.push(
+      'each pair of hosts has a fixed window of its own there (GLOBAL_T 0, VAR_WIN 0); here flows have none',
+    );
   return {
     overheadBytes: fabric.headerBytes,
     differences,
@@ -41,19 +43,18 @@ export function settingsOfTrace({ graph, fabric }: Pick<Trace, 'graph' | 'fabric
       bufferPerSwitch: fabric.bufferBytes === null ? ENDLESS_BUFFER : `${fabric.bufferBytes} B`,
       ecn: ecn.settings,
       pfc,
-      dcqcn: transport.name === 'dcqcn' ? dcqcnOf(transport, differences) : null,
+      dcqcn: null,
       roce: {
         mtu: `${fabric.mtuBytes} B`,
         retransmitTimeout: RETRANSMIT_TIMEOUT,
-        ...(windowBytes !== undefined && { window: `${windowBytes} B` as const }),
+        ...(typeof fixed === 'number' && { window: `${fixed} B` as const }),
       },
       switching: {
         scaleThresholds: ecn.scaled,
         ...(!fabric.ackHighPriority && { priorities: { control: 3, data: 3, datagrams: 0 } }),
       },
       transport: {
-        control: controlOf(transport),
-        ...parametersOf(transport),
+        ...lawOf(fabric, differences),
         acknowledgementBytes: `${fabric.ackBytes} B`,
         acknowledgeEvery: fabric.ackEveryPackets,
       },
@@ -102,74 +103,110 @@ function ecnOf(
   };
 }
 
-function pfcOf({ pfc, bufferBytes }: TraceFabric): PfcSettings | null {
+function pfcOf({ pfc, bufferBytes }: TraceFabric, graph: FabricGraph, differences: string[]): PfcSettings | null {
   if (pfc === null) return null;
   if (pfc.law === 'static')
     return { xoff: `${pfc.xoffBytes} B`, xon: `${pfc.xonBytes} B`, freeShare: null, overSpans: true };
   const most = bufferBytes ?? Number.MAX_SAFE_INTEGER;
+  const headroom = Math.max(
+    0,
+    ...graph.links.filter(isSpan).map(({ rateBps, delayPs }) => (rateBps * delayPs * pfc.headroomFactor) / 8e12),
+  );
+  const covered = headroom <= most / 2;
+  if (!covered)
+    differences.push(
+      `headroom of a long link is ${Math.round(headroom / 1e6)} MB there, of a buffer of ${Math.round(most / 1e6)} MB: that underflows, and its switch never pauses anybody; here PFC is not spoken over long links and is as usual on the others`,
+    );
+  if (graph.links.some(({ rateBps }) => rateBps > pfc.nicRateBps))
+    differences.push(
+      'ports faster than the hosts pause at a larger share of the free buffer there; here all at the same',
+    );
   return {
     xoff: `${most} B`,
     xon: `${most - pfc.resumeOffsetBytes} B`,
     freeShare: 2 ** -pfc.shift,
-    overSpans: true,
+    overSpans: covered,
   };
 }
 
-function dcqcnOf(law: Extract<TraceTransport, { name: 'dcqcn' }>, differences: string[]): DcqcnSettings {
-  if (law.clampTargetRate) differences.push('CLAMP_TARGET_RATE 1 is not simulated');
-  return {
-    alphaTimer: `${law.alphaTimerPs / 1e6} us`,
-    rateReducePeriod: `${law.rateReducePeriodPs / 1e6} us`,
-    increaseTimer: `${law.increaseTimerPs / 1e6} us`,
-    // The NIC form of this family has no byte counter.
-    byteCounter: '1000000 GB',
-    g: law.g,
-    additiveIncrease: `${law.additiveBps} b/s`,
-    hyperIncrease: `${law.hyperBps} b/s`,
-    fastRecoveryRounds: law.fastRecoveryRounds,
-    minRate: `${law.minBps} b/s`,
-    // Every marked packet's ACK carries the notification there; the sender acts on it once a decrease interval.
-    cnpInterval: `${law.rateReducePeriodPs / 1e6} us`,
+interface Law {
+  readonly control: string;
+  readonly parameters?: Readonly<Record<string, number>>;
+}
+
+/** The law of `transport/laws.ts` and its parameters by their names there. */
+function lawOf({ transport, window }: TraceFabric, differences: string[]): Law {
+  const windowed = {
+    varyingWindow: window?.scalesWithRate === true ? 1 : 0,
+    // 0: the bandwidth-delay product of the flow's own path.
+    fullWindowBytes: typeof window?.bytes === 'number' ? window.bytes : 0,
   };
-}
-
-function controlOf(transport: TraceTransport): string {
-  if (transport.name === 'unknown')
-    throw new RangeError(
-      `CC_MODE ${transport.ccMode} is not here; 1 (DCQCN), 3 (HPCC), 7 (TIMELY) and 8 (DCTCP) are. A fork's own scheme can not be replayed.`,
-    );
-  return transport.name;
-}
-
-/** Parameters of laws other than DCQCN, which has settings of its own, by the names in `transport/laws.ts`. */
-function parametersOf(transport: TraceTransport): { readonly parameters?: Readonly<Record<string, number>> } {
   switch (transport.name) {
-    case 'hpcc':
+    case 'dcqcn':
+      if (transport.clampTargetRate) differences.push('CLAMP_TARGET_RATE 1 is not simulated');
       return {
+        control: 'dcqcn',
         parameters: {
-          eta: transport.eta,
+          alphaTimerPs: transport.alphaTimerPs,
+          rateReducePeriodPs: transport.rateReducePeriodPs,
+          increaseTimerPs: transport.increaseTimerPs,
+          g: transport.g,
+          fastRecoveryRounds: transport.fastRecoveryRounds,
+          additiveIncreaseBps: transport.additiveBps,
+          hyperIncreaseBps: transport.hyperBps,
+          minRateBps: transport.minBps,
+          // Each marked packet's acknowledgement carries the notification there; this NIC form has no byte counter.
+          cnpIntervalPs: 0,
+          byteCounterBytes: 0,
+          ...windowed,
+        },
+      };
+    case 'hpcc':
+      if (window === null) differences.push('HPCC has no window there (HAS_WIN 0); here it has one');
+      if (transport.multiRate) differences.push('MULTI_RATE 1, a rate for each hop, is not simulated');
+      if (transport.sampleFeedback) differences.push('SAMPLE_FEEDBACK 1 is not simulated');
+      return {
+        control: 'hpcc',
+        parameters: {
+          targetUtilisation: transport.eta,
           maxStage: transport.maxStage,
-          additiveBps: transport.additiveBps,
-          minBps: transport.minBps,
-          ...(transport.baseRttPs !== 'of-pair' && { baseRttPs: transport.baseRttPs }),
+          additiveIncreaseBps: transport.additiveBps,
+          minRateBps: transport.minBps,
+          fastReact: transport.fastReact ? 1 : 0,
+          fullWindowBytes: windowed.fullWindowBytes,
+          baseRttPs: transport.baseRttPs === 'of-pair' ? 0 : transport.baseRttPs,
         },
       };
     case 'timely':
       return {
+        control: 'timely',
         parameters: {
-          ewma: transport.ewma,
-          beta: transport.beta,
-          lowPs: transport.lowPs,
-          highPs: transport.highPs,
+          ewmaShare: transport.ewma,
+          decreaseShare: transport.beta,
+          lowRttPs: transport.lowPs,
+          highRttPs: transport.highPs,
           minRttPs: transport.minRttPs,
-          additiveBps: transport.additiveBps,
-          hyperBps: transport.hyperBps,
-          minBps: transport.minBps,
+          additiveIncreaseBps: transport.additiveBps,
+          hyperIncreaseBps: transport.hyperBps,
+          minRateBps: transport.minBps,
+          ...windowed,
         },
       };
     case 'dctcp':
-      return { parameters: { g: transport.g, additiveBps: transport.additiveBps, minBps: transport.minBps } };
-    default:
-      return {};
+      return {
+        control: 'dctcp-rate',
+        parameters: {
+          g: transport.g,
+          additiveIncreaseBps: transport.additiveBps,
+          minRateBps: transport.minBps,
+          ...windowed,
+        },
+      };
+    case 'unknown':
+      throw new RangeError(
+        `CC_MODE ${transport.ccMode} is not here; 1 (DCQCN), 3 (HPCC), 7 (TIMELY) and 8 (DCTCP) are. A fork's own scheme can not be replayed.`,
+      );
+    case 'none':
+      return { control: transport.name };
   }
 }

@@ -89,7 +89,6 @@ export type TraceTransport =
       readonly minBps: number;
     }
   | { readonly name: 'dctcp'; readonly g: number; readonly additiveBps: number; readonly minBps: number }
-  | { readonly name: 'swift' | 'nscc' | 'cubic' | 'bbr' }
   /** A mode that the files name and nothing here knows. */
   | { readonly name: 'unknown'; readonly ccMode: number };
 

@@ -118,6 +118,9 @@ export function traceOfHpcc({
     standaloneHeaderBytes: HPCC_HEADER_BYTES,
     pairs: pairTable(graph, { payloadBytes: settings.payloadBytes }),
     notes: [
+      ...(new Set(parsed.map(({ priority }) => priority)).size > 1
+        ? [`${flows.name}: its flows have several priorities; all are carried in one here`]
+        : []),
       ...settings.notes.map(note => `${config.name}: ${note}`),
       ...notes.map(note => `${topology.name}: ${note}`),
     ],
