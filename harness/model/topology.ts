@@ -44,8 +44,11 @@ export interface EcnSettings {
   readonly max: Size;
   /** Marking probability at `max`, a fraction of 1. */
   readonly probability: number;
-  /** Whose queue counts: the one that a packet joins or the one that it leaves behind; `dequeue` when absent. */
-  readonly at?: 'enqueue' | 'dequeue';
+  /**
+   * Whose queue counts: the one that a packet joins, or the one that it leaves behind when its transmission starts (`dequeue`, the
+   * default) or ends (`end`, which wants `switching.releaseAt` 'end').
+   */
+  readonly at?: 'enqueue' | 'dequeue' | 'end';
   /** Beyond `max`: every packet (the default), or the slope goes on up to 1 (`extended`, the form that DCQCN's stability analysis takes). */
   readonly beyondMax?: 'all' | 'extended';
 }
@@ -84,8 +87,16 @@ export interface SwitchingSettings {
   readonly lossyShare?: number;
   /** At most so many bytes in one queue without PFC; what comes beyond is trimmed, where it can be, or dropped. */
   readonly queueLimit?: Size;
+  /** Queue limits are declared for 100 Gb/s ports and scaled with the port's rate; false when absent. */
+  readonly scaleQueueLimit?: boolean;
+  /** Limit of the control priority's queue; `queueLimit` when absent. */
+  readonly controlQueueLimit?: Size;
   /** Packets that a full queue can not take lose their payload and go on as so many wire bytes in the control priority. */
   readonly trimTo?: Size;
+  /** Which packet a full queue trims: the one that arrives (the default), or with equal chance that or the youngest in the queue, whose place it takes. */
+  readonly trimVictim?: 'arriving' | 'either';
+  /** Control packets that a NIC sends in a row while data waits too, before one data packet; without end when absent. */
+  readonly nicControlRun?: number;
   /** A packet leaves the buffer's account when its transmission starts (the default) or ends. */
   readonly releaseAt?: 'start' | 'end';
   /** Priorities 0..7 of acknowledgements and CNPs, RoCE data and datagrams; 6, 3, 0 when absent. 6 and 7 are served first. */
@@ -100,11 +111,32 @@ export interface TransportSettings {
   readonly parameters?: Readonly<Record<string, number>>;
   readonly recovery?: 'go-back-n' | 'selective-repeat';
   /** Which path each packet takes: the flow's (the default), or the sender varies the entropy per packet. */
-  readonly spreading?: 'flow' | 'oblivious' | 'bitmap' | 'reps';
+  readonly spreading?: 'flow' | 'oblivious' | 'bitmap' | 'reps' | 'mixed';
+  /** Entropies that a flow spreads over, a power of two; 64 when absent. */
+  readonly paths?: number;
   /** Wire bytes of an acknowledgement; RoCEv2's when absent. */
   readonly acknowledgementBytes?: Size;
   /** Packets that one acknowledgement answers at most; as the law wants when absent. */
   readonly acknowledgeEvery?: number;
+  /** For `recovery` 'selective-repeat'. */
+  readonly selectiveRepeat?: SelectiveRepeatSettings;
+}
+
+/** Selective repeat beside what {@link TransportSettings} say. Its retransmission time-out is that of `roce`. */
+export interface SelectiveRepeatSettings {
+  /**
+   * A packet is lost when one sent so many transmissions later is acknowledged (RFC 9002, section 6.1.1); `null`: never. When absent
+   * 3, and `null` where packets of one flow take several paths.
+   */
+  readonly reorder?: number | null;
+  /** What a time-out gives up: all in flight (the default), or the oldest packet. */
+  readonly timeout?: 'all' | 'oldest';
+  /**
+   * When the receiver acknowledges: every `acknowledgeEvery` packets, at the end of a message and at once while packets are missing
+   * (`count`, the default), or every `acknowledgeEvery` packets, at once after CE, and when the sender asks (`asked`: its window is full
+   * or nothing is left), as Ultra Ethernet does.
+   */
+  readonly acknowledge?: 'count' | 'asked';
 }
 
 /** Timers of the control plane. Each is a parameter with its source beside its default. */

@@ -21,6 +21,7 @@ import {
   TARGET,
   TRIMMABLE,
   TRIMMED,
+  TRIMMED_LAST,
   WIRE_BYTES,
 } from './packets.ts';
 import { Pfc } from './pfc.ts';
@@ -70,6 +71,8 @@ export interface Endpoints {
   receive(host: number, packet: number): void;
   /** Next packet of a host in the data priority, -1 when none may leave now. Sets `readyAtPs` for the question after. */
   pull(host: number): number;
+  /** Whether a data packet of the host could leave now. Asked only where a NIC mixes control and data in turns. */
+  waits?(host: number): boolean;
   /** After `pull`: earliest instant at which another packet may leave; Infinity when none waits. */
   readonly readyAtPs: number;
 }
@@ -164,11 +167,21 @@ export class DataPlane {
   private readonly laws: (RedLaw | undefined)[];
   private readonly marker: Random;
   private readonly marksOnEntry: boolean;
+  private readonly marksAtEnd: boolean;
   private readonly trimToBytes: number;
+  private readonly trimsEither: boolean;
+  private readonly trimmer: Random;
+  /** Per queue (port x 8 + priority). */
+  private readonly queueLimits: Float64Array;
+  /** Control packets that a NIC sends in a row while data waits; 0 for all. */
+  private readonly controlRun: number;
+  private readonly controlTurn: Int32Array;
   private readonly releasesAtEnd: boolean;
-  /** Of ports that still owe the buffer a release at the end of their transmission: account, bytes. */
+  /** Of ports that still owe the buffer a release at the end of their transmission: account, bytes, priority, and the packet itself (-1: lost). */
   private readonly owedIngress: Int32Array;
   private readonly owedBytes: Int32Array;
+  private readonly owedPriority: Uint8Array;
+  private readonly owedPacket: Int32Array;
   private readonly ecnMarked: Float64Array;
   private readonly queueDrops: Float64Array;
   private readonly trimmedPackets: Float64Array;
@@ -200,6 +213,11 @@ export class DataPlane {
     const scale = (port: number) => (scaled ? (wiring.rateBps[port] as number) / REFERENCE_BPS : 1);
     this.marker = new Random(seed, 1);
     this.marksOnEntry = ecn?.at === 'enqueue';
+    this.marksAtEnd = ecn?.at === 'end';
+    if (this.marksAtEnd && switching.releaseAt !== 'end')
+      throw new RangeError(
+        'ECN marks at the end of a transmission only where buffers are released then: set releaseAt.',
+      );
     this.laws = Array.from({ length: ports.count }, (_, port) => {
       if (ecn === null || (wiring.node[port] as number) < wiring.hosts) return undefined;
       const law: RedLaw = {
@@ -219,7 +237,26 @@ export class DataPlane {
     this.releasesAtEnd = switching.releaseAt === 'end';
     this.owedIngress = new Int32Array(ports.count).fill(-1);
     this.owedBytes = new Int32Array(ports.count);
+    this.owedPriority = new Uint8Array(ports.count);
+    this.owedPacket = new Int32Array(ports.count).fill(-1);
     this.trimToBytes = switching.trimTo === undefined ? 0 : magnitude(switching.trimTo);
+    this.trimsEither = switching.trimVictim === 'either';
+    this.trimmer = new Random(seed, 3);
+    this.controlTurn = new Int32Array(wiring.hosts);
+    this.controlRun = switching.nicControlRun ?? 0;
+    if (!(Number.isInteger(this.controlRun) && this.controlRun >= 0))
+      throw new RangeError(`A NIC that sends ${this.controlRun} control packets in a row.`);
+    this.queueLimits = floats(ports.count * PRIORITIES).fill(NEVER);
+    for (let port = 0; port < ports.count; port++) {
+      const share = switching.scaleQueueLimit === true ? (wiring.rateBps[port] as number) / REFERENCE_BPS : 1;
+      for (let priority = 0; priority < PRIORITIES; priority++) {
+        const limit =
+          priority === this.controlPriority
+            ? (switching.controlQueueLimit ?? switching.queueLimit)
+            : switching.queueLimit;
+        if (limit !== undefined) this.queueLimits[(port << QUEUE_SHIFT) + priority] = magnitude(limit) * share;
+      }
+    }
 
     this.pfc = new Pfc({
       ports,
@@ -263,7 +300,6 @@ export class DataPlane {
       headroomBytes,
       freeShare: pfc?.freeShare === null ? NEVER : (pfc?.freeShare ?? 1 / 8),
       lossyShare: switching.lossyShare ?? NEVER,
-      queueLimitBytes: switching.queueLimit === undefined ? NEVER : magnitude(switching.queueLimit),
     });
     this.forwarding = new Forwarding({
       wiring,
@@ -353,7 +389,20 @@ export class DataPlane {
     const busyUntil = floats[(port << PORT_FLOAT_SHIFT) + BUSY_UNTIL] as number;
     const open = ((ints[i + PAUSED] as number) & (1 << priority)) === 0;
     if (open && ints[i + WAITING] === 0 && busyUntil <= this.nowPs && !this.owes(port)) {
+      if (!this.releasesAtEnd || (ints[i + NODE] as number) < this.hosts) {
+        this.transmit(port, packet, priority);
+        return;
+      }
+      const record = packet << PACKET_SHIFT;
+      this.buffer.add(
+        ints[i + NODE] as number,
+        this.packets.ints[record + INGRESS] as number,
+        this.packets.ints[record + WIRE_BYTES] as number,
+        this.nowPs,
+      );
+      this.owe(port, packet, priority);
       this.transmit(port, packet, priority);
+      this.arm(port, floats[(port << PORT_FLOAT_SHIFT) + BUSY_UNTIL] as number);
       return;
     }
     const depth = this.queues.put(port, priority, packet);
@@ -375,6 +424,16 @@ export class DataPlane {
     return this.releasesAtEnd && (this.owedBytes[port] as number) > 0;
   }
 
+  /** What is put on the wire now stays in the buffer until its last bit has left. */
+  private owe(port: number, packet: number, priority: number): void {
+    const { ints } = this.packets;
+    const at = packet << PACKET_SHIFT;
+    this.owedIngress[port] = ints[at + INGRESS] as number;
+    this.owedBytes[port] = ints[at + WIRE_BYTES] as number;
+    this.owedPriority[port] = priority;
+    this.owedPacket[port] = packet;
+  }
+
   private unqueue(port: number, priority: number): number {
     const packet = this.queues.take(port, priority);
     const packetInts = this.packets.ints;
@@ -382,10 +441,8 @@ export class DataPlane {
     const node = this.ports.ints[(port << PORT_SHIFT) + NODE] as number;
     const ingress = packetInts[at + INGRESS] as number;
     const bytes = packetInts[at + WIRE_BYTES] as number;
-    if (this.releasesAtEnd && node >= this.hosts) {
-      this.owedIngress[port] = ingress;
-      this.owedBytes[port] = bytes;
-    } else this.buffer.remove(node, ingress, bytes, this.nowPs);
+    if (this.releasesAtEnd && node >= this.hosts) this.owe(port, packet, priority);
+    else this.buffer.remove(node, ingress, bytes, this.nowPs);
     return packet;
   }
 
@@ -402,6 +459,7 @@ export class DataPlane {
       const bytes = this.owedBytes[port] as number;
       this.owedBytes[port] = 0;
       this.buffer.remove(node, this.owedIngress[port] as number, bytes, this.nowPs);
+      if (this.marksAtEnd) this.markSent(port);
     }
     if (node < this.hosts) {
       this.serveHost(port, node);
@@ -426,8 +484,14 @@ export class DataPlane {
     const endpoints = this.endpoints as Endpoints;
     let readyAt = NEVER;
     let pulled = false;
-    if ((eligible & STRICT) === 0 && (open & dataBit) !== 0) {
-      const priority = eligible === 0 ? this.dataPriority : this.queues.choose(port, eligible | dataBit);
+    let dataFirst = false;
+    if (this.controlRun > 0 && (eligible & STRICT) !== 0 && endpoints.waits?.(host) === true) {
+      const turn = (this.controlTurn[host] as number) + 1;
+      dataFirst = turn > this.controlRun;
+      this.controlTurn[host] = dataFirst ? 0 : turn;
+    }
+    if ((dataFirst || (eligible & STRICT) === 0) && (open & dataBit) !== 0) {
+      const priority = dataFirst || eligible === 0 ? this.dataPriority : this.queues.choose(port, eligible | dataBit);
       if (priority === this.dataPriority && (eligible & dataBit) === 0) {
         const packet = endpoints.pull(host);
         readyAt = endpoints.readyAtPs;
@@ -472,7 +536,8 @@ export class DataPlane {
     const q = ((port << QUEUE_SHIFT) + priority) << QUEUE_FLOAT_SHIFT;
     queueFloats[q + SENT] = (queueFloats[q + SENT] as number) + count;
     const depth = queueFloats[q + DEPTH_BYTES] as number;
-    if (depth > (floats[f + MARKS_FROM] as number) && !this.marksOnEntry) this.mark(port, packet, depth);
+    if (depth > (floats[f + MARKS_FROM] as number) && !this.marksOnEntry && !this.marksAtEnd)
+      this.mark(port, packet, depth);
     if (this.stamp !== undefined && (ints[i + NODE] as number) >= this.hosts)
       this.stamp.stamp(packet, port, depth, this.nowPs);
     if (this.watching) this.show(port, packet, 'out');
@@ -482,6 +547,7 @@ export class DataPlane {
       if (passing < count) {
         this.dropped += count - passing;
         if (passing === 0) {
+          this.owedPacket[port] = -1;
           this.packets.give(packet);
           return;
         }
@@ -506,6 +572,17 @@ export class DataPlane {
     if (marked === 0) return;
     if (marked > (ints[at + MARKED] as number)) ints[at + MARKED] = marked;
     this.ecnMarked[port] = (this.ecnMarked[port] as number) + marked;
+  }
+
+  /** Marks the packet whose last bit has just left, by the queue that it leaves behind now. It is still on the link, unless that has no length. */
+  private markSent(port: number): void {
+    const packet = this.owedPacket[port] as number;
+    const f = port << PORT_FLOAT_SHIFT;
+    const { floats, queueFloats } = this.ports;
+    if (packet < 0 || floats[f + DELAY] === 0) return;
+    const queue = (port << QUEUE_SHIFT) + (this.owedPriority[port] as number);
+    const depth = queueFloats[(queue << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES] as number;
+    if (depth > (floats[f + MARKS_FROM] as number)) this.mark(port, packet, depth);
   }
 
   // ---- arriving ----------------------------------------------------------------------------------------------------
@@ -573,13 +650,28 @@ export class DataPlane {
       this.discard(port, packet, priority);
       return;
     }
-    const depth = queueFloats[(((port << QUEUE_SHIFT) + priority) << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES] as number;
-    if (this.buffer.admits(node, ingress, packetInts[at + WIRE_BYTES] as number, depth)) {
+    const queue = (port << QUEUE_SHIFT) + priority;
+    let depth = queueFloats[(queue << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES] as number;
+    if (this.releasesAtEnd && (this.owedBytes[port] as number) > 0 && this.owedPriority[port] === priority)
+      depth += this.owedBytes[port] as number;
+    const bytes = packetInts[at + WIRE_BYTES] as number;
+    if (this.buffer.admits(node, ingress, bytes, depth, this.queueLimits[queue] as number)) {
       this.enqueue(port, packet, priority);
       return;
     }
-    if (this.trimToBytes > 0 && ((packetInts[at + META] as number) & TRIMMABLE) !== 0) this.trim(node, port, packet);
-    else this.discard(port, packet, priority);
+    if (this.trimToBytes === 0 || ((packetInts[at + META] as number) & TRIMMABLE) === 0) {
+      this.discard(port, packet, priority);
+      return;
+    }
+    const tail = this.trimsEither && (this.trimmer.word() & 1) !== 0 ? this.queues.tail(port, priority) : -1;
+    const { ints: tailInts } = this.packets;
+    if (tail >= 0 && ((tailInts[(tail << PACKET_SHIFT) + META] as number) & TRIMMABLE) !== 0) {
+      this.queues.takeTail(port, priority);
+      const account = tailInts[(tail << PACKET_SHIFT) + INGRESS] as number;
+      this.buffer.remove(node, account, tailInts[(tail << PACKET_SHIFT) + WIRE_BYTES] as number, this.nowPs);
+      this.enqueue(port, packet, priority);
+      this.trim(node, port, tail);
+    } else this.trim(node, port, packet);
   }
 
   /** Cuts the payload off; the header goes on in the control priority, or is lost when that is full too. */
@@ -591,13 +683,16 @@ export class DataPlane {
       this.discard(port, packet);
       return;
     }
-    ints[at + META] = (meta & ~(7 << PRIORITY_SHIFT)) | (this.controlPriority << PRIORITY_SHIFT) | TRIMMED;
+    const last = (this.ports.ints[(port << PORT_SHIFT) + FAR_NODE] as number) < this.hosts ? TRIMMED_LAST : 0;
+    const kept = meta & ~(7 << PRIORITY_SHIFT) & ~ECN_CAPABLE;
+    ints[at + META] = kept | (this.controlPriority << PRIORITY_SHIFT) | TRIMMED | last;
     ints[at + WIRE_BYTES] = this.trimToBytes;
     ints[at + INGRESS] = -1;
     this.trimmedPackets[port] = (this.trimmedPackets[port] as number) + (ints[at + COUNT] as number);
-    const queue = ((port << QUEUE_SHIFT) + this.controlPriority) << QUEUE_FLOAT_SHIFT;
-    const depth = this.ports.queueFloats[queue + DEPTH_BYTES] as number;
-    if (this.buffer.admits(node, -1, this.trimToBytes, depth)) this.enqueue(port, packet, this.controlPriority);
+    const queue = (port << QUEUE_SHIFT) + this.controlPriority;
+    const depth = this.ports.queueFloats[(queue << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES] as number;
+    if (this.buffer.admits(node, -1, this.trimToBytes, depth, this.queueLimits[queue] as number))
+      this.enqueue(port, packet, this.controlPriority);
     else this.discard(port, packet, this.controlPriority);
   }
 
@@ -673,6 +768,7 @@ export class DataPlane {
   setSpanPassing(span: number, passing: boolean): void {
     this.spans.passing[span] = passing ? 1 : 0;
     if (passing) return;
+    this.owedPacket[this.portOfSpan(span)] = -1;
     let packet = this.links.sever(this.portOfSpan(span));
     const { ints } = this.packets;
     while (packet !== -1) {

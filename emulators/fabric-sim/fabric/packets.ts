@@ -50,6 +50,8 @@ export const AGAIN = 1 << 8;
 export const TRIMMABLE = 1 << 9;
 /** Probe of the sender for an acknowledgement at once. */
 export const ASKS = 1 << 10;
+/** The switch before the receiver trimmed it: no other path would have helped. */
+export const TRIMMED_LAST = 1 << 11;
 export const ENTROPY_SHIFT = 16;
 
 /** All packets of a network: flat records with a free list. A number names one; -1 is none. Arrays are replaced when the pool grows. */

@@ -72,6 +72,32 @@ export class Queues {
     return packet;
   }
 
+  /** Removes the youngest packet of a queue that holds one. Walks the queue: for rare events only. */
+  takeTail(port: number, priority: number): number {
+    const { queueInts, queueFloats } = this.ports;
+    const { ints } = this.packets;
+    const queue = (port << QUEUE_SHIFT) + priority;
+    const q = queue << QUEUE_INT_SHIFT;
+    const tail = queueInts[q + TAIL] as number;
+    if (queueInts[q + HEAD] === tail) return this.take(port, priority);
+    let before = queueInts[q + HEAD] as number;
+    for (;;) {
+      const next = ints[(before << PACKET_SHIFT) + NEXT] as number;
+      if (next === tail) break;
+      before = next;
+    }
+    ints[(before << PACKET_SHIFT) + NEXT] = -1;
+    queueInts[q + TAIL] = before;
+    const f = (queue << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES;
+    queueFloats[f] = (queueFloats[f] as number) - (ints[(tail << PACKET_SHIFT) + WIRE_BYTES] as number);
+    return tail;
+  }
+
+  /** The youngest packet of a queue, -1 when it is empty. */
+  tail(port: number, priority: number): number {
+    return this.ports.queueInts[(((port << QUEUE_SHIFT) + priority) << QUEUE_INT_SHIFT) + TAIL] as number;
+  }
+
   /**
    * Which of the priorities in `eligible` (not 0) is served next: 7 before 6 before all others; those in turn, packet by packet, from
    * the one after the last served. A mask that holds one bit needs no turn.

@@ -19,7 +19,6 @@ export interface SharedBufferOptions {
   readonly freeShare: number;
   /** Share of the free buffer that a queue without PFC may hold; Infinity for all of it. */
   readonly lossyShare: number;
-  readonly queueLimitBytes: number;
 }
 
 /**
@@ -48,9 +47,9 @@ export class SharedBuffer {
     this.overBytes = new Float64Array(options.ports.count * PRIORITIES);
   }
 
-  /** Whether a switch has room. `ingress` is the account (port x 8 + priority) of a lossless packet, -1 for others. */
-  admits(node: number, ingress: number, bytes: number, queueBytes: number): boolean {
-    const { bufferBytes, lossyShare, queueLimitBytes, reserveBytes } = this.options;
+  /** Whether a switch has room. `ingress` is the account (port x 8 + priority) of a lossless packet, -1 for others, which a queue limit binds. */
+  admits(node: number, ingress: number, bytes: number, queueBytes: number, queueLimitBytes: number): boolean {
+    const { bufferBytes, lossyShare, reserveBytes } = this.options;
     const used = (this.usedBytes[node] as number) + bytes;
     if (ingress >= 0) {
       if (used > bufferBytes) return false;
