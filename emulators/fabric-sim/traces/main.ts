@@ -46,12 +46,11 @@ function say(text: string): void {
 
 /** Names in trace files are the user's, but what they hold is not to move a terminal's cursor. */
 function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(
-    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g,
-    character => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return text.replaceAll(CONTROL, character => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
+
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g;
 
 function textOf(name: string): TextFile {
   if (!existsSync(name)) throw new UsageError(`${name} is not there.`);
