@@ -24,6 +24,7 @@ export const ccConvergenceKpi: Kpi = {
   name: 'ccConvergence',
   dimension: 'duration',
   better: 'low',
+  unseenAtFlowLevel: 'has no congestion control that could converge',
   statistic: 'worst',
   measure: (view, phase) =>
     measurement(

@@ -31,6 +31,7 @@ export const fairnessKpi: Kpi = {
   name: 'fairness',
   dimension: 'share',
   better: 'high',
+  unseenAtFlowLevel: 'shares links fairly by its own rule',
   statistic: 'median',
   measure: (view, phase) =>
     measurement({ ...fairnessKpi, method: "Jain's index of the flows' goodputs" }, { view, phase }, seen => {

@@ -16,6 +16,7 @@ export const lossKpi: Kpi = {
   name: 'loss',
   dimension: 'count',
   better: 'low',
+  unseenAtFlowLevel: 'has no queues that could overflow',
   statistic: 'total',
   measure: (view, phase) =>
     measurement({ ...lossKpi, method: 'growth of the drop counter of every port' }, { view, phase }, seen => {

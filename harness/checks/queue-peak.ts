@@ -42,6 +42,7 @@ export const queuePeakKpi: Kpi = {
   name: 'queuePeak',
   dimension: 'size',
   better: 'low',
+  unseenAtFlowLevel: 'has no queues',
   statistic: 'worst',
   measure: (view, phase) =>
     measurement(

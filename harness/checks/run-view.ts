@@ -1,4 +1,5 @@
 import type { Fault } from '../model/fault.ts';
+import type { Granularity } from '../model/granularity.ts';
 import type { Plan } from '../model/plan.ts';
 import type { CountersLine, FaultLine, FlowLine, PhaseLine, ProbeLine, RoundLine } from '../model/record.ts';
 
@@ -28,8 +29,10 @@ export interface RunView {
    * `real`: drivers read devices, each with a clock of its own.
    */
   readonly reading: 'exact' | 'virtual' | 'real';
-  /** Packets simulated as one unit; 1 is exact. Null where packets are real. */
+  /** Packets simulated as one unit; 1 is exact, 0 flow level: the coarsest of the run's phases. Null where packets are real. */
   readonly trainPackets: number | null;
+  /** How finely a phase was simulated; undefined where packets are real, and in records that do not say. */
+  granularity(phase: string): Granularity | undefined;
   phase(name: string): PhaseView | undefined;
   /** The best that the topology allows as it stands in a phase, bit/s; undefined when it leaves no path. */
   busbwRoofline(phase: string): number | undefined;

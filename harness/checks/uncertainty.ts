@@ -17,7 +17,7 @@ const BETWEEN_CLOCKS_NS = 10e6;
 
 /**
  * U of what is read with a resolution: that resolution on a device. Nothing in `sim` when each packet is simulated by itself; not
- * known (undefined) with packet trains, whose error depends on the fabric (`model/train-error.ts`).
+ * known (undefined) with packet trains and at flow level, whose error depends on the fabric (`model/train-error.ts`, `model/flow-error.ts`).
  */
 export const readUncertainty = (view: RunView, resolution: number): number | undefined =>
   view.reading === 'exact' ? exactOrUnknown(view) : resolution;

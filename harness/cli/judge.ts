@@ -69,8 +69,16 @@ function legible<T>(folder: string, read: () => T): T {
 
 function replayOf({ lines: [head] }: StoredRun): string {
   if (head?.kind !== 'run') return '';
-  const { world, seed, trainPackets, options, scenario, set } = head;
-  return replayLine({ world, seed, trainPackets, options, title: scenario.title, ...(set && { set }) });
+  const { world, seed, trainPackets, granularity, options, scenario, set } = head;
+  return replayLine({
+    world,
+    seed,
+    trainPackets,
+    ...(granularity && { granularity }),
+    options,
+    title: scenario.title,
+    ...(set && { set }),
+  });
 }
 
 function textOf(file: string): string {

@@ -255,7 +255,11 @@ function scenarioOptions(command: Command, { world = WORLDS, one = true } = {}):
     .option('--profile <file>', 'limits (YAML) instead of scenarios/profiles/default.yaml')
     .option('--config <file>', "a Playwright configuration with your own scenarios and worlds, instead of Farspan's")
     .option('--runs <dir>', 'where run folders are made', 'runs')
-    .option('--train <n>', 'packets simulated as one; 1 is exact', whole({ least: 1, most: 64 }), 8);
+    .option(
+      '--granularity <how>',
+      'how finely it is simulated: packet, train:N, flow, or PHASE=… for each; default by cost',
+    )
+    .option('--train <n>', 'packets simulated as one, in all phases; 1 is exact', whole({ least: 1, most: 64 }));
 }
 
 function seedOption(): Option {

@@ -1,4 +1,5 @@
 import type { PlanDescription } from '../run/describe-plan.ts';
+import { granularityOf, granularityText, granularityWords } from '../model/granularity.ts';
 import { print } from '../model/units.ts';
 import { sanitize } from '../../reports/index.ts';
 import { EXIT } from './exit-code.ts';
@@ -52,7 +53,7 @@ export async function plan(command: PlanCommand): Promise<number> {
     return EXIT.undecided;
   }
   for (const one of plans) {
-    process.stdout.write(`${summaryOf(one, command.train).join('\n')}\n`);
+    process.stdout.write(`${summaryOf(one, command).join('\n')}\n`);
     if (!command.worlds.includes('sim')) process.stdout.write(`${(await commandsOf(one, command)).join('\n')}\n`);
     process.stdout.write('\n');
   }
@@ -60,7 +61,22 @@ export async function plan(command: PlanCommand): Promise<number> {
   return EXIT.pass;
 }
 
-function summaryOf(one: PlanDescription, train: number): readonly string[] {
+/** In `sim`, as this command line would play it. */
+function playedAs(
+  one: PlanDescription,
+  { train, granularity }: { readonly train?: number | undefined; readonly granularity?: string | undefined },
+): string {
+  if (train !== undefined) return granularityWords(granularityOf(`train:${train}`) ?? 'packet');
+  if (granularity !== undefined && granularity !== 'auto') return granularity;
+  const text = granularityText(one.granularity);
+  const alike = granularityOf(text);
+  return alike === undefined ? text : granularityWords(alike);
+}
+
+function summaryOf(
+  one: PlanDescription,
+  { train, granularity }: Pick<PlanCommand, 'train' | 'granularity'>,
+): readonly string[] {
   const { topology } = one;
   const spans = Object.values(topology.spans).map(({ name, length, rate }) => `${name} ${length} at ${rate}`);
   return [
@@ -74,6 +90,6 @@ function summaryOf(one: PlanDescription, train: number): readonly string[] {
         `  ${i === 0 ? 'phases ' : '       '}   ${name.padEnd(14)} ${length.padEnd(10)}${deadlineNs === null ? '' : ` deadline ${print(deadlineNs, 'duration')}`}${faults.length > 0 ? `  ${faults.map(({ fault, on }) => `${fault.kind} on ${on}`).join(', ')}` : ''}`,
     ),
     `  expects   ${one.expectations} ${one.expectations === 1 ? 'limit' : 'limits'}`,
-    `  cost      ${Number(one.cost.toPrecision(3)).toLocaleString('en')} packet-hops; ${Number((one.cost / train).toPrecision(3)).toLocaleString('en')} events of trains of ${train}`,
+    `  cost      ${Number(one.cost.toPrecision(3)).toLocaleString('en')} packet-hops; ${playedAs(one, { train, granularity })}`,
   ];
 }

@@ -116,7 +116,7 @@ const bare = ({ title, file, durationMs }: ScenarioResult, verdict: RunVerdict):
 
 function bareVerdict(
   { outcome, errors, skipped, cleanliness, title, world }: ScenarioResult,
-  { seed, train, defect, inventory, option, set, config, profile }: RunCommand,
+  { seed, train, granularity, defect, inventory, option, set, config, profile }: RunCommand,
 ): RunVerdict {
   return {
     outcome,
@@ -129,8 +129,13 @@ function bareVerdict(
       world,
       seed,
       title,
-      trainPackets: world === 'lab' ? null : train,
-      options: { ...option, ...(defect !== undefined && { defect }), ...(inventory !== undefined && { inventory }) },
+      trainPackets: world === 'lab' ? null : (train ?? null),
+      options: {
+        ...option,
+        ...(granularity !== undefined && { granularity }),
+        ...(defect !== undefined && { defect }),
+        ...(inventory !== undefined && { inventory }),
+      },
       ...(set !== undefined && { set }),
       ...(config !== undefined && { configFile: config }),
       ...(profile !== undefined && { profileFile: profile }),

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { GRANULARITY_WORDS, phaseGranularity } from '../model/granularity.ts';
 import { readProfile } from '../run/profile.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -7,7 +8,10 @@ import { UsageError } from './usage-error.ts';
 export interface WorldSettings {
   readonly worlds: readonly string[];
   readonly seed: number;
-  readonly train: number;
+  /** Packets simulated as one, in all phases. */
+  readonly train?: number;
+  /** `auto`, or as `PhaseGranularity` is written; default `auto` unless `train` says it. */
+  readonly granularity?: string;
   readonly defect?: string;
   readonly inventory?: string;
   /** Other options of the world. */
@@ -30,6 +34,7 @@ export function settingsOf({
   worlds,
   seed,
   train,
+  granularity,
   defect,
   inventory,
   option,
@@ -50,8 +55,13 @@ export function settingsOf({
     if (file !== undefined && !existsSync(file)) throw new UsageError(`${file} is not there.`);
   // Before Playwright starts: a typo is told once, not once a scenario.
   if (profile !== undefined) readProfile(readFileSync(profile, 'utf8'), profile);
+  if (train !== undefined && granularity !== undefined)
+    throw new UsageError('--train N is --granularity train:N: give one of them.');
+  if (granularity !== undefined && granularity !== 'auto' && phaseGranularity(granularity) === undefined)
+    throw new UsageError(`--granularity is auto, ${GRANULARITY_WORDS}; got "${granularity}".`);
   const options = {
     ...option,
+    ...(train === undefined && { granularity: granularity ?? 'auto' }),
     ...(defect !== undefined && { defect }),
     ...(inventory !== undefined && { inventory: path.resolve(inventory) }),
   };
@@ -62,7 +72,7 @@ export function settingsOf({
       FARSPAN_SEED: String(seed),
       FARSPAN_OPTIONS: JSON.stringify(options),
       FARSPAN_RUNS: runsDir,
-      FARSPAN_TRAIN: String(train),
+      ...(train !== undefined && { FARSPAN_TRAIN: String(train) }),
       FARSPAN_SET: JSON.stringify(set),
       ...(profile !== undefined && { FARSPAN_PROFILE: path.resolve(profile) }),
     },

@@ -1,5 +1,6 @@
 import type { Profile, Statistic } from './check.ts';
 import type { Fault } from './fault.ts';
+import type { Granularity } from './granularity.ts';
 import type { DecisionRule, Plan } from './plan.ts';
 import type { Dimension } from './units.ts';
 
@@ -38,6 +39,8 @@ export interface RunLine {
   readonly seed: number;
   /** Packets simulated as one unit; 1 is exact. Null where packets are real. */
   readonly trainPackets: number | null;
+  /** How finely each phase is simulated. Absent where packets are real, and in records of versions that had trains only. */
+  readonly granularity?: Readonly<Record<string, Granularity>>;
   /** Options of the world that change the fabric, such as a planted defect. */
   readonly options: Readonly<Record<string, string>>;
   readonly plan: Plan;

@@ -1,7 +1,9 @@
 import type { Fault } from '../model/fault.ts';
+import type { Granularity } from '../model/granularity.ts';
 import type { Plan } from '../model/plan.ts';
 import type { Topology } from '../model/topology.ts';
 import { isWork, targetOf } from './check-plan.ts';
+import { chooseGranularity } from './choose-granularity.ts';
 import { cost } from './cost.ts';
 import { phaseDeadlineNs } from './deadline.ts';
 
@@ -26,6 +28,8 @@ export interface PlanDescription {
   readonly expectations: number;
   /** Packet-hops, before packet trains. */
   readonly cost: number;
+  /** How finely each phase is simulated in `sim` unless told otherwise. */
+  readonly granularity: Readonly<Record<string, Granularity>>;
   /** Only where it was asked for: a large fabric makes it large. */
   readonly sweepable?: Sweepable;
 }
@@ -67,5 +71,6 @@ export function describePlan(
     })),
     expectations: plan.expect.length,
     cost: cost(plan),
+    granularity: chooseGranularity(plan),
   };
 }

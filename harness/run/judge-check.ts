@@ -7,7 +7,7 @@ import type { Measurement } from '../model/record.ts';
 import { type Dimension, print } from '../model/units.ts';
 import type { CheckVerdict } from '../model/verdict.ts';
 import { decide, margin } from './decision.ts';
-import { kpiOf, LEAST_COVERAGE, type Limits, limitsOf } from './limits.ts';
+import { kpiOf, LEAST_COVERAGE, type Limits, limitsOf, phasesOf } from './limits.ts';
 import { padded } from './padded.ts';
 
 /**
@@ -24,6 +24,10 @@ export function judgeCheck(
   const kpi = kpiOf(check);
   if (!kpi) return unknownKpi(check);
   const statistic = check.statistic ?? kpi.statistic;
+  const unseen =
+    kpi.unseenAtFlowLevel !== undefined && phasesOf(check).find(phase => options.view.granularity(phase) === 'flow');
+  if (unseen)
+    return unseenCheck(check, kpi, `not run: ${unseen} was played at flow level, which ${kpi.unseenAtFlowLevel}`);
   const limits = limitsOf({ check, kpi, statistic, view: options.view }, options.profile);
   const seen = kpi.measure(options.view, check.phase);
   const value = statisticOf(seen.samples, statistic, kpi.better);
@@ -206,6 +210,21 @@ export function titleOf({ kpi, statistic, phase, comparison, bound, upper }: Che
   const range = upper === undefined ? say(bound) : `${say(bound)} and ${say(upper)}`;
   return `${statistic ? `${statistic} ` : ''}${kpi} during ${phase} ${comparison} ${range}`;
 }
+
+const unseenCheck = (check: Check, kpi: Kpi, reason: string): CheckVerdict => ({
+  outcome: 'not run',
+  title: titleOf(check),
+  comparison: check.comparison,
+  kpi: kpi.name,
+  phase: check.phase,
+  dimension: kpi.dimension,
+  kind: 'mandatory',
+  statistic: check.statistic ?? kpi.statistic,
+  samples: 0,
+  method: 'none',
+  reason,
+  where: check.where,
+});
 
 const unknownKpi = (check: Check): CheckVerdict => ({
   outcome: 'error',

@@ -152,5 +152,11 @@ export function dimensionOf(quantity: string): Dimension | undefined {
   return Object.hasOwn(DIMENSIONS, unit) ? DIMENSIONS[unit] : undefined;
 }
 
+/** The phases that a check looks at: its own, and those that its bounds refer to. */
+export const phasesOf = ({ phase, bound, upper }: Check): readonly string[] => [
+  phase,
+  ...[bound, upper].flatMap(side => (typeof side === 'string' ? (SHARE_OF.exec(side)?.[2] ?? []) : [])),
+];
+
 /** The KPI of a check, if this version knows it. */
 export const kpiOf = (check: Check): Kpi | undefined => KPIS.get(check.kpi);

@@ -1,8 +1,12 @@
+import { type Granularity, granularityText } from '../model/granularity.ts';
+
 export interface ReplayOptions {
   readonly world: string;
   readonly seed: number;
   readonly title: string;
   readonly trainPackets: number | null;
+  /** Of each phase; absent: trains of `trainPackets`. */
+  readonly granularity?: Readonly<Record<string, Granularity>>;
   /** Options of the world as the user gave them. */
   readonly options: Readonly<Record<string, string>>;
   /** Where the plan is other than declared. */
@@ -31,19 +35,29 @@ export function shellWord(word: string): string {
   return /["$`\\!]/.test(word) ? `'${word.replaceAll("'", String.raw`'\''`)}'` : `"${word}"`;
 }
 
+/** `--train` says it where it can. */
+function grain(trainPackets: number | null, granularity: ReplayOptions['granularity'] = {}): readonly string[] {
+  const phases = Object.values(granularity);
+  if (phases.includes('flow') || new Set(phases).size > 1) return ['--granularity', granularityText(granularity)];
+  return trainPackets === null ? [] : ['--train', String(trainPackets)];
+}
+
 /** The one line that plays a run again: `npx farspan run --world sim --seed 7 -g "title"`. */
 export function replayLine({
   world,
   seed,
   title,
   trainPackets,
+  granularity,
   options,
   set = {},
   profileFile,
   configFile,
 }: ReplayOptions): string {
   const flags = Object.entries(options).flatMap(([name, value]) =>
-    name === 'defect' || name === 'inventory' ? [`--${name}`, value] : ['--option', `${name}=${value}`],
+    name === 'defect' || name === 'inventory' || name === 'granularity'
+      ? [`--${name}`, value]
+      : ['--option', `${name}=${value}`],
   );
   const words = [
     'npx',
@@ -53,7 +67,7 @@ export function replayLine({
     world,
     '--seed',
     String(seed),
-    ...(trainPackets === null ? [] : ['--train', String(trainPackets)]),
+    ...grain(trainPackets, granularity),
     ...flags,
     ...Object.entries(set).flatMap(([path, value]) => ['--set', `${path}=${value}`]),
     ...(configFile === undefined ? [] : ['--config', configFile]),

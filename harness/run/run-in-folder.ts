@@ -1,8 +1,18 @@
 import type { Binding } from '../binding/binding.ts';
+import { OptionRefused } from '../binding/binding.ts';
 import type { LabProvider } from '../binding/lab-provider.ts';
 import type { Profile } from '../model/check.ts';
+import {
+  type Granularity,
+  GRANULARITY_WORDS,
+  granularityText,
+  type PhaseGranularity,
+  phaseGranularity,
+  trainOf,
+} from '../model/granularity.ts';
 import type { Plan } from '../model/plan.ts';
 import type { RunLine } from '../model/record.ts';
+import { chooseGranularity, granularityOfPhases } from './choose-granularity.ts';
 import { hostFacts } from './host-facts.ts';
 import { play } from './play.ts';
 import type { Played, PlayOptions } from './play.ts';
@@ -42,14 +52,16 @@ export interface RunInFolderOptions extends Pick<PlayOptions, 'narrate' | 'progr
  * @throws EvidenceError when the evidence can not be written
  */
 export async function runInFolder(options: RunInFolderOptions): Promise<Played & { readonly folder: string }> {
-  const { binding, provider, plan, scenario, world, seed, trainPackets, worldOptions, profile, root, now } = options;
+  const { binding, provider, plan, scenario, world, seed, profile, root, now } = options;
+  const played = playedAs(options);
+  const { trainPackets, granularity, worldOptions } = played;
   const begun = now();
   const folder = new RunFolder({ root: options.runsDir, at: begun, title: scenario.title, world, seed });
   options.onFolder?.(folder.path);
   folder.host(hostFacts({ root, begun }));
   const set = Object.fromEntries(inOrder(options.set));
   const varied = Object.keys(set).length > 0 && { set };
-  const given = simulated(worldOptions, trainPackets);
+  const given = played.given;
 
   let stop = async (): Promise<void> => {};
   try {
@@ -61,16 +73,27 @@ export async function runInFolder(options: RunInFolderOptions): Promise<Played &
         return binding.reserve(topology, { ...reservation, options: { inventory: lab.inventory } });
       },
     };
-    const played = await play({
+    const done = await play({
       binding: lazily,
       plan,
-      header: { version: VERSION, scenario, world, seed, trainPackets, options: worldOptions, ...varied, profile },
+      header: {
+        version: VERSION,
+        scenario,
+        world,
+        seed,
+        trainPackets,
+        ...(granularity && { granularity }),
+        options: worldOptions,
+        ...varied,
+        profile,
+      },
       worldOptions: given,
       folder,
       replay: replayLine({
         world,
         seed,
         trainPackets,
+        ...(granularity && { granularity }),
         title: scenario.title,
         options: worldOptions,
         ...varied,
@@ -80,7 +103,7 @@ export async function runInFolder(options: RunInFolderOptions): Promise<Played &
       ...(options.progress && { progress: options.progress }),
       ...(options.signal && { signal: options.signal }),
     });
-    return { ...played, folder: folder.path };
+    return { ...done, folder: folder.path };
   } finally {
     folder.close();
     await stop();
@@ -88,9 +111,59 @@ export async function runInFolder(options: RunInFolderOptions): Promise<Played &
   }
 }
 
+/**
+ * How finely the plan is simulated: as it was asked, or as the plan's cost says. What of it is no fabric of the user's is not among the
+ * recorded options.
+ *
+ * @throws OptionRefused when this world can not, or the plan has no such phase
+ */
+function playedAs({
+  plan,
+  provider,
+  trainPackets: length,
+  worldOptions: { granularity: asked, ...worldOptions },
+}: RunInFolderOptions) {
+  if (length === null) return { trainPackets: null, granularity: undefined, worldOptions, given: worldOptions };
+  const { defect } = worldOptions;
+  const wanted = asked === undefined || asked === 'auto' ? undefined : phaseGranularity(asked);
+  if (asked !== undefined && asked !== 'auto' && wanted === undefined)
+    throw new OptionRefused(`Granularity is auto, ${GRANULARITY_WORDS}; got "${asked}".`);
+  const fixed = wanted ?? (asked === 'auto' ? undefined : length === 1 ? 'packet' : (`train:${length}` as const));
+  const granularity =
+    fixed === undefined
+      ? chooseGranularity(plan, { flowLevel: provider === undefined, ...(defect !== undefined && { defect }) })
+      : asAsked(plan, fixed);
+  const finest = Object.values(granularity).filter(one => one !== 'flow');
+  if (provider && new Set(Object.values(granularity)).size + (finest.length > 0 ? 0 : 1) !== 1)
+    throw new OptionRefused(
+      'An emulated lab is simulated alike in all phases, by packets or trains: its devices count packets.',
+    );
+  const trainPackets = (finest[0] && trainOf(finest[0])) ?? 1;
+  const alike = finest.length === Object.keys(granularity).length && new Set(finest).size === 1;
+  const given = {
+    ...simulated(worldOptions, trainPackets),
+    ...(!alike && { granularity: granularityText(granularity) }),
+  };
+  return { trainPackets, granularity, worldOptions, given };
+}
+
+function asAsked(plan: Plan, asked: PhaseGranularity): Readonly<Record<string, Granularity>> {
+  try {
+    return granularityOfPhases(plan, asked);
+  } catch (error) {
+    throw new OptionRefused((error as Error).message, { cause: error });
+  }
+}
+
 /** The simulator's own option rides with the user's; worlds of real packets have none. */
 export const simulated = (
-  options: Readonly<Record<string, string>>,
+  { granularity, ...options }: Readonly<Record<string, string>>,
   trainPackets: number | null,
 ): Readonly<Record<string, string>> =>
-  trainPackets === null ? options : { ...options, trainPackets: String(trainPackets) };
+  trainPackets === null
+    ? options
+    : {
+        ...options,
+        trainPackets: String(trainPackets),
+        ...(granularity !== undefined && granularity !== 'auto' && { granularity }),
+      };

@@ -53,7 +53,8 @@ export function runView(run: RunLine, lines: readonly RecordLine[]): RunView {
   return {
     plan: run.plan,
     reading: run.world === 'sim' ? 'exact' : run.trainPackets === null ? 'real' : 'virtual',
-    trainPackets: run.trainPackets,
+    trainPackets: Object.values(run.granularity ?? {}).includes('flow') ? 0 : run.trainPackets,
+    granularity: name => (run.granularity && Object.hasOwn(run.granularity, name) ? run.granularity[name] : undefined),
     phase: name => phases.get(name),
     busbwRoofline: remembered(phase => roofline(run.plan.load, run.plan.topology as Topology, faultsOf(run, phase))),
     goodputRoofline: remembered(phase =>

@@ -4,7 +4,8 @@ import { bitRate, type LoadOf, type PatternKind } from './pattern.ts';
 
 /**
  * Mixture-of-experts dispatch: every rank sends to all others at once, to each what its experts' popularity asks for.
- * busbw: what the busiest port carries, over the round. Flows, for fairness: what each rank sends, over the time until all of it has arrived.
+ * busbw: what the busiest port carries, over the round. Flows, for fairness: the equal parts that all others send to the most popular rank, each over
+ * the time until it has arrived.
  */
 export const expertAllToAll: PatternKind<LoadOf<'expert-all-to-all'>> = {
   refuses(load, { hosts }) {
@@ -21,10 +22,11 @@ export const expertAllToAll: PatternKind<LoadOf<'expert-all-to-all'>> = {
     const n = hosts.length;
     const parts = expertBytes(bytes, expertShares({ ...load, ranks: n }));
     const busiest = Math.max(...parts.map(share => Math.max((n - 1) * share, bytes - share)));
-    const senders = hosts.map((host, i) =>
+    const most = parts.indexOf(Math.max(...parts));
+    const sends = hosts.flatMap((host, i) =>
       hosts.flatMap((target, j) => {
         const size = parts[j] as number;
-        return j === i || size === 0 ? [] : [{ pair: connect(host, target), size }];
+        return j === i || size === 0 ? [] : [{ pair: connect(host, target), size, popular: j === most }];
       }),
     );
     return {
@@ -32,23 +34,15 @@ export const expertAllToAll: PatternKind<LoadOf<'expert-all-to-all'>> = {
       round(done) {
         const beginPs = time.nowPs();
         const flowsBps: number[] = [];
-        let left = senders.reduce((sum, sends) => sum + sends.length, 0);
-        for (const sends of senders) {
-          let waiting = sends.length;
+        let left = sends.length;
+        for (const { pair, size, popular } of sends) {
           const delivered = (): void => {
             const ps = time.nowPs() - beginPs;
-            waiting -= 1;
+            if (popular) flowsBps.push(bitRate(size, ps));
             left -= 1;
-            if (waiting === 0)
-              flowsBps.push(
-                bitRate(
-                  sends.reduce((sum, { size }) => sum + size, 0),
-                  ps,
-                ),
-              );
             if (left === 0) done({ busbwBps: bitRate(busiest, ps), flowsBps });
           };
-          for (const { pair, size } of sends) pair.send(size, { delivered });
+          pair.send(size, { delivered });
         }
       },
     };

@@ -2,6 +2,7 @@ import { magnitude } from '../../../harness/model/units.ts';
 import { Datagrams } from '../transport/datagrams.ts';
 import { Connections } from '../transport/connection.ts';
 import { controlOf } from '../transport/control-of.ts';
+import { repeatsSelectively, SelectiveConnections } from '../transport/selective-repeat.ts';
 import { DataPlane } from './data-plane.ts';
 import { flowHash } from './ecmp-hash.ts';
 import { type Network, type NetworkOptions, OBSERVABLES, type SpanState } from './network.ts';
@@ -25,13 +26,9 @@ export function createNetwork(options: NetworkOptions): Network {
   const wiring = wire(topology);
   const fullWireBytes = magnitude(topology.settings.roce.mtu) + overheadBytes;
   const plane = new DataPlane({ topology, wiring, seed, fullWireBytes, trainPackets });
-  const roce = new Connections({
-    plane,
-    settings: topology.settings,
-    trainPackets,
-    overheadBytes,
-    ...controlOf(topology.settings),
-  });
+  const transport = { plane, settings: topology.settings, overheadBytes, ...controlOf(topology.settings) };
+  const selective = repeatsSelectively(topology.settings) ? new SelectiveConnections({ ...transport, seed }) : undefined;
+  const roce = selective ?? new Connections({ ...transport, trainPackets });
   const streams: Datagrams[] = [];
   plane.attach({
     receive(_host, packet) {
@@ -41,6 +38,7 @@ export function createNetwork(options: NetworkOptions): Network {
       else (streams[ints[at + OWNER] as number] as Datagrams).arrived(packet);
     },
     pull: host => roce.pull(host),
+    ...(selective && { waits: (host: number) => selective.waits(host) }),
     get readyAtPs() {
       return roce.readyAtPs;
     },
@@ -73,6 +71,9 @@ export function createNetwork(options: NetworkOptions): Network {
     },
     get hops() {
       return plane.hops;
+    },
+    get events() {
+      return plane.eventCount;
     },
     get account() {
       return {

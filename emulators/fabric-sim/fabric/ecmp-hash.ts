@@ -5,7 +5,17 @@ const UDP = 17;
 
 /** What every packet of a flow carries into each switch's hash: source, target, protocol and entropy (the UDP source port), mixed. */
 export function flowHash(source: number, target: number, entropy: number): number {
-  return mix(mix(mix(source + 0x9e3779b9) ^ (target + UDP * 0x10000)) ^ entropy);
+  return entropyHash(endpointsHash(source, target), entropy);
+}
+
+/** The part of {@link flowHash} that all packets between two hosts share. */
+export function endpointsHash(source: number, target: number): number {
+  return mix(mix(source + 0x9e3779b9) ^ (target + UDP * 0x10000));
+}
+
+/** A packet's hash from that of its end points and its entropy. */
+export function entropyHash(endpoints: number, entropy: number): number {
+  return mix(endpoints ^ entropy);
 }
 
 /** Seed of one switch: without it, switches in a row would choose alike and leave half of the paths idle (polarisation). */

@@ -66,8 +66,11 @@ export interface CongestionControl {
   acknowledged?(feedback: Feedback): void;
   /** A congestion notification packet has come; `count` of them for a train, spread over `spreadPs`. */
   notified?(nowPs: number, count: number, spreadPs: number): void;
-  /** Called once per loss event as the connection sees it, before anything is sent again. */
-  lost?(nowPs: number, sign: LossSign, inFlightBytes: number): void;
+  /**
+   * Called once per loss event as the connection sees it, before anything is sent again. `inFlightBytes` still counts what was lost;
+   * `rttPs` is that of a trimmed packet's header and the answer to it.
+   */
+  lost?(nowPs: number, sign: LossSign, inFlightBytes: number, rttPs?: number): void;
   /** A packet (train) has left. `inFlightBytes` includes it. */
   sent?(nowPs: number, payloadBytes: number, inFlightBytes: number): void;
   settle?(nowPs: number): void;

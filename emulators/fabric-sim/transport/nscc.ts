@@ -160,8 +160,13 @@ class Nscc implements CongestionControl {
     this.clamp();
   }
 
-  lost(nowPs: number, sign: LossSign, inFlightBytes: number): void {
+  lost(nowPs: number, sign: LossSign, inFlightBytes: number, rttPs = Number.NaN): void {
     if (sign === 'trimmed') {
+      // A header alone is faster than its packet: the base falls below the true one, as it does in the simulator.
+      if (rttPs < this.baseRttPs) {
+        this.baseRttPs = rttPs;
+        this.boundBy(rttPs);
+      }
       this.ignored += this.packetBytes;
       this.average(this.networkRttPs);
       this.triggered = true;

@@ -1,0 +1,60 @@
+import { KPIS } from '../checks/kpis.ts';
+import type { Granularity, PhaseGranularity } from '../model/granularity.ts';
+import type { Plan } from '../model/plan.ts';
+import { cost } from './cost.ts';
+import { phasesOf } from './limits.ts';
+
+/**
+ * A plan up to this many packet-hops is played packet by packet: some seconds on one core at the 1 to 4 million a second of
+ * `bench/packet-rate.ts`. Its numbers then have no error of the simulator's shortcuts.
+ */
+export const PACKETS_UP_TO = 5e6;
+
+/** Above that, packets move in trains of this many; what it costs is in `model/train-error.ts`. */
+export const TRAIN_PACKETS = 8;
+
+/**
+ * A phase above this many packet-hops is played at flow level, where what it is asked allows: 250 million trains would take minutes, longer than
+ * a scenario should.
+ */
+export const TRAINS_UP_TO = 2e9;
+
+/**
+ * How finely each phase is simulated. A matter of the plan alone, never of the machine: the same plan is played alike everywhere.
+ *
+ * Packets or trains are chosen for the whole plan, because every change between them would cost its phases a start; flow level phase by
+ * phase, and never for a phase whose expectations need what flow level does not see (`Kpi.unseenAtFlowLevel`), nor with a planted defect,
+ * which may be one of packets.
+ */
+export function chooseGranularity(
+  plan: Plan,
+  {
+    defect,
+    flowLevel = true,
+  }: { readonly defect?: string /** The world can play it. */; readonly flowLevel?: boolean } = {},
+): Readonly<Record<string, Granularity>> {
+  const whole: Granularity = cost(plan) <= PACKETS_UP_TO ? 'packet' : `train:${TRAIN_PACKETS}`;
+  return Object.fromEntries(
+    Object.entries(plan.phases).map(([name, phase]) => {
+      const allowed = flowLevel && defect === undefined && !needsPackets(plan, name);
+      const flows = allowed && cost({ ...plan, phases: { [name]: phase } }) > TRAINS_UP_TO;
+      return [name, flows ? 'flow' : whole];
+    }),
+  );
+}
+
+/** The same for each phase, or what was asked for; the plan's phases in its order. @throws RangeError for a phase that the plan lacks */
+export function granularityOfPhases(plan: Plan, asked: PhaseGranularity): Readonly<Record<string, Granularity>> {
+  const names = Object.keys(plan.phases);
+  if (typeof asked === 'string') return Object.fromEntries(names.map(name => [name, asked]));
+  const unknown = Object.keys(asked).filter(name => !names.includes(name));
+  if (unknown.length > 0) throw new RangeError(`No phase ${unknown.join(', ')}. Known: ${names.join(', ')}.`);
+  const missing = names.filter(name => !Object.hasOwn(asked, name));
+  if (missing.length > 0) throw new RangeError(`Say how finely ${missing.join(', ')} is played too.`);
+  return Object.fromEntries(names.map(name => [name, asked[name] as Granularity]));
+}
+
+/** Whether some expectation needs, of this phase, what flow level does not see. */
+function needsPackets({ expect }: Plan, phase: string): boolean {
+  return expect.some(check => KPIS.get(check.kpi)?.unseenAtFlowLevel !== undefined && phasesOf(check).includes(phase));
+}
