@@ -82,7 +82,7 @@ export function sweepFigures(
   const axis = axisOf(against, valuesOf(head, against));
   const places = new Map(axis.ticks.map(tick => [tick.text, tick.x]));
   const judged = cells.flatMap(({ kpis }) => kpis.filter(one => one.kpi === kpi && (phase ?? one.phase) === one.phase));
-  const kinds = groupBy(judged, one => JSON.stringify([one.phase, one.statistic]));
+  const kinds = groupBy(judged, kindOf);
   return [...kinds.values()].flatMap((same, index): readonly SweepFigure[] => {
     const [first] = same;
     if (!first) return [];
@@ -160,6 +160,14 @@ function numberOf(
   }
 }
 
+/** What stands in one figure. */
+const kindOf = ({ kpi, phase, statistic, comparison }: SweptKpi): string =>
+  JSON.stringify([kpi, phase, statistic, comparison]);
+
+/** Of several limits on one value the hardest: it decides, and it is missed when any is. */
+const tightest = (all: readonly SweptKpi[]): SweptKpi | undefined =>
+  all.toSorted((a, b) => (a.comparison === 'at most' ? 1 : -1) * ((a.limit ?? 0) - (b.limit ?? 0)))[0];
+
 /** Numbers of a run that broke, or that was not sound, say nothing about the product. */
 const countsFor = ({ outcome }: SweepPoint): boolean => outcome !== 'error' && outcome !== 'invalid';
 
@@ -171,7 +179,7 @@ function stopOf(
     .toSorted((a, b) => a.seed - b.seed)
     .map(cell => ({
       cell,
-      own: cell.kpis.find(one => one.kpi === of.kpi && one.phase === of.phase && one.statistic === of.statistic),
+      own: tightest(cell.kpis.filter(one => kindOf(one) === kindOf(of))),
     }));
   const points = pairs.map(({ cell, own }): SweepPoint => {
     const { seed, reason, folder } = cell;

@@ -12,6 +12,9 @@ const binding: Binding = {
   async reserve(topology, reservation) {
     const { trouble, ...options } = reservation.options;
     if (trouble === 'lease') throw new LeaseRefused('two-ends is leased to night-run until 05:10');
+    // In a thread of a sweep this ends the thread alone.
+    if (trouble === 'third-seed' && reservation.seed === 3) process.exit(9);
+    if (trouble === 'third-seed' && reservation.seed === 4) throw new Error('this rack has no power');
     const testbed = await sim.reserve(topology, { ...reservation, options });
     const release = testbed.release.bind(testbed);
     const elapse = testbed.elapse.bind(testbed);
