@@ -199,7 +199,7 @@ void t.test(
       round && took(round) >= hottestNs && took(round) < 1.15 * hottestNs,
       `${round && took(round)} against ${hottestNs}`,
     );
-    t.equal(round?.flowsBps?.length, 8, 'one goodput per sender');
+    t.equal(round?.flowsBps?.length, 7, 'one goodput for each that sends to the most popular');
     const received = eight.hosts.map(({ name }) => sim.count(name, 'eth0').rxBytes);
     t.ok(Math.max(...received) > 6 * Math.min(...received), 'the last of eight gets an eighth of the first');
     t.ok(roundBytes(load, eight) < 64 * MIB, 'what stays on its rank is not sent');
