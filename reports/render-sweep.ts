@@ -112,13 +112,14 @@ export function renderSweep(page: SweepPage): string {
   const figures = sweepFigures({ head, cells }, request);
   const title = `${request.kpi} against ${request.against}`;
   const outcomes = cells.map(({ outcome }) => outcome);
+  const finenesses = [...new Set(cells.flatMap(({ granularity }) => granularity ?? []))];
   const held = Object.entries(where);
   const facts: readonly (readonly [string, string])[] = [
     ['Cells shown', `${cells.length} of ${head.cells.length}`],
     ['Outcomes', tally(outcomes) || 'none'],
     ['World', head.world],
     ['Seeds', head.seeds.length > 12 ? `${head.seeds.length}` : head.seeds.join(', ')],
-    ...(head.trainPackets === null ? [] : [['Packets simulated as one', String(head.trainPackets)] as const]),
+    ...(finenesses.length === 0 ? [] : [['Simulated as', finenesses.join(' · ')] as const]),
   ];
   const present = OUTCOMES.filter(
     outcome =>

@@ -4,6 +4,7 @@ import { comparisonOf } from '../../reports/index.ts';
 import type { Binding } from '../binding/binding.ts';
 import type { LabProvider } from '../binding/lab-provider.ts';
 import type { Profile } from '../model/check.ts';
+import { granularityText } from '../model/granularity.ts';
 import type { SweptKpi } from '../model/sweep.ts';
 import type { CheckVerdict, Outcome, RunVerdict } from '../model/verdict.ts';
 import { troubleOf } from '../playwright/annotations.ts';
@@ -36,6 +37,7 @@ export interface CellResult {
   /** Absolute; null when there is none. */
   readonly folder: string | null;
   readonly dirty: boolean;
+  readonly granularity?: string;
   readonly kpis: readonly SweptKpi[];
   readonly trouble?: Trouble;
 }
@@ -74,10 +76,14 @@ export async function playCell(
     signal,
   });
   const [trouble] = errors;
-  if (!signal.aborted) writeReports(readRun(folder), verdict);
+  const stored = readRun(folder);
+  const [head] = stored.lines;
+  const granularity = head?.kind === 'run' ? head.granularity : undefined;
+  if (!signal.aborted) writeReports(stored, verdict);
   return {
     ...resultOf(verdict),
     folder: at,
+    ...(granularity && { granularity: granularityText(granularity) }),
     ...(trouble && { trouble: troubleOf(trouble) }),
   };
 }
@@ -87,7 +93,7 @@ export const resultOf = ({
   reason,
   cleanliness,
   checks,
-}: RunVerdict): Omit<CellResult, 'folder' | 'trouble'> => ({
+}: RunVerdict): Omit<CellResult, 'folder' | 'trouble' | 'granularity'> => ({
   outcome,
   reason,
   dirty: cleanliness.dirty.length > 0,

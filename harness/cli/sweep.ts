@@ -208,7 +208,7 @@ async function refuseOptions({ plan, binding, worldOptions, trainPackets, provid
 
 function lineOf(
   { id, source, set, seed, packetHops }: Cell,
-  { outcome, reason, folder, dirty, kpis }: CellResult,
+  { outcome, reason, folder, dirty, granularity, kpis }: CellResult,
   { planned, folder: root }: { readonly planned: Matrix; readonly folder: string },
 ): SweepCell {
   return {
@@ -219,6 +219,7 @@ function lineOf(
     seed,
     outcome,
     reason,
+    ...(granularity !== undefined && { granularity }),
     packetHops,
     folder: folder === null ? null : path.relative(root, folder).replaceAll(path.sep, '/'),
     dirty,

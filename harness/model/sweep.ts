@@ -49,6 +49,8 @@ export interface SweepCell {
   readonly seed: number;
   readonly outcome: Outcome;
   readonly reason: string;
+  /** How finely it was simulated, as `granularityText` says it; absent where packets are real or the cell broke before. */
+  readonly granularity?: string;
   /** What the cell costs by its plan, before packet trains. */
   readonly packetHops: number;
   /** Relative to the sweep's folder, with forward slashes; null when the cell broke before it had one. */

@@ -336,7 +336,7 @@ t.test('a sweep on two threads makes run folders with the same bytes as the sing
 t.test(
   'a sweep that is killed goes on where it was: finished cells stay, half-written ones are played again',
   async t => {
-    const args = ['-g', '@good', '--option', 'trouble=slow', ...LENGTHS, '--seeds', '1..3'];
+    const args = ['-g', '@bad', '--option', 'trouble=slow', ...LENGTHS, '--seeds', '1..3'];
     const file = at('killed/sweep.ndjson');
     const lines = (): readonly string[] =>
       existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(1, -1) : [];
@@ -363,8 +363,8 @@ t.test(
     t.match(refused.err, /holds a sweep already\. Add --resume/);
 
     const resumed = await sweep('killed', [...args, '--resume']);
-    t.equal(resumed.code, 0, resumed.err);
-    t.match(resumed.out, new RegExp(`6 of 6 cells: 6 pass \\(${kept.length - 1} kept from before\\)`));
+    t.equal(resumed.code, 1, resumed.err);
+    t.match(resumed.out, new RegExp(`6 of 6 cells: 6 fail \\(${kept.length - 1} kept from before\\)`));
     const after = cellsOf('killed');
     t.equal(after.length, 6);
     t.equal(after.find(({ id }) => id === intact?.id)?.folder, intact?.folder, 'what was whole was not played again');
@@ -375,7 +375,7 @@ t.test(
     }
 
     const wider = await sweep('killed', [...args.slice(0, -1), '1..4', '--resume']);
-    t.match(wider.out, /8 of 8 cells: 8 pass \(6 kept from before\)/, 'a wider matrix plays what is new');
+    t.match(wider.out, /8 of 8 cells: 8 fail \(6 kept from before\)/, 'a wider matrix plays what is new');
   },
 );
 
@@ -383,7 +383,7 @@ t.test('Ctrl-C ends with what is there, exit 130 and how to go on', async t => {
   const file = at('stopped/sweep.ndjson');
   const { code, out } = await sweep(
     'stopped',
-    ['-g', '@good', '--option', 'trouble=slow', ...LENGTHS, '--seeds', '1..4'],
+    ['-g', '@bad', '--option', 'trouble=slow', ...LENGTHS, '--seeds', '1..4'],
     child => {
       const end = Date.now() + 120_000;
       const watch = async (): Promise<void> => {
@@ -396,7 +396,7 @@ t.test('Ctrl-C ends with what is there, exit 130 and how to go on', async t => {
   );
   t.equal(code, 130);
   t.match(out, /Stopping: finished cells are kept/);
-  const [, done] = /INTERRUPTED +(\d+) of 8 cells: \1 pass/.exec(out) ?? [];
+  const [, done] = /INTERRUPTED +(\d+) of 8 cells: \1 fail/.exec(out) ?? [];
   t.ok(Number(done) >= 1, out);
   t.match(out, /RESUME .*--out .*stopped --resume/);
   t.equal(cellsOf('stopped').length, Number(done), 'cells that were stopped are in no line');
