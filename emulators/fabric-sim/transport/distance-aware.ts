@@ -9,6 +9,7 @@ const RANGES = {
   startLineShare: 'share',
   startGrowthShare: 'share',
   quietRounds: 'count',
+  quietPackets: 'count',
   quietGrowthShare: 'share',
   severeMarkShare: 'share',
   queueLimitPs: 'positive',
@@ -43,8 +44,9 @@ const RANGES = {
  * span is a round trip old, so the growth of one round trip is what piles up before it: the queue limit, or the growth share of
  * the bandwidth-delay product where that would take too long.
  *
- * **Room.** Between sites w T bytes of every round trip are marked at rest, many packets; after `quietRounds` round trips without one there
- * is room, and W grows by min(quietGrowthShare, queueLimit / 4 T) per round trip too: what that piles up stays below Kmax.
+ * **Room.** At rest w rtt bytes of every round trip come marked. When none has for `quietRounds` round trips in which `quietPackets`
+ * should have (by chance e^-8), there is room between the sites, and W grows by min(quietGrowthShare, queueLimit / 4 T) per round
+ * trip too: what that piles up stays below Kmax.
  *
  * **Overload.** A round trip in which half of the packets were marked (the queue is beyond Kmax, where p says nothing) or the least
  * queueing delay d was over the limit (no marks on that path): W = (W a round trip ago, which made that queue) x T / (T + d). As all do
@@ -60,7 +62,7 @@ const RANGES = {
  * Defaults: markingWidth 480 us and Kmax from the HPCC artefact's thresholds ((1600 - 400) KB / 0.2 at 100 Gb/s); stabilityProduct
  * 1 / e as above; mostGain 1/2, DCTCP's cut at full marking; w 0.4 % of the line, so that up to Pmax / w = 50 flows at line rate rest
  * below Kmax, at the price of slower sharing for fewer; start 1/8 (eight flows to one span do not overrun it) and 25 % per
- * round trip, so the line rate is reached in 10; 3 quiet round trips, for one may be chance, and
+ * round trip, so the line rate is reached in 10; 3 quiet round trips, 8 packets and
  * 2 %; queue limit 256 us,
  * twice Kmax's delay, so that it speaks only where marks do not; pace 5 % above W / T lets the window, not the pace, bind.
  */
@@ -78,6 +80,7 @@ export const distanceAware: CongestionControlKind = {
     startLineShare: 0.125,
     startGrowthShare: 0.25,
     quietRounds: 3,
+    quietPackets: 8,
     quietGrowthShare: 0.02,
     severeMarkShare: 0.5,
     queueLimitPs: 256e6,
@@ -110,6 +113,8 @@ class DistanceAware implements CongestionControl {
   private readonly growth: number;
   private readonly quietGrowth: number;
   private quiet = 0;
+  /** Bytes that should have come marked since the last that did. */
+  private sinceMark = 0;
   /** W at the start of the round trip before this one's, and of this one. */
   private roundWindow: number;
   /** Marks up to here are the echo of a queue that is being drained. */
@@ -165,7 +170,9 @@ class DistanceAware implements CongestionControl {
     } else if (!echo) {
       const wanted = (this.markedBytesPerPs * this.rttPs * bytes) / this.window;
       this.window += this.gain * (wanted - markedBytes);
-      if (this.quiet >= this.p.quietRounds) this.window += this.quietGrowth * bytes;
+      this.sinceMark = marked > 0 ? 0 : this.sinceMark + wanted;
+      if (this.quiet >= this.p.quietRounds && this.sinceMark >= this.p.quietPackets * this.mtuBytes)
+        this.window += this.quietGrowth * bytes;
     }
     if (acknowledgedByte > this.roundEnd) this.endRound(nextByte);
     this.apply();

@@ -48,14 +48,18 @@ export class HyStart {
       this.lastLeastPs = this.leastPs;
       this.leastPs = Number.POSITIVE_INFINITY;
       this.samples = 0;
-      if (this.baselinePs < Number.POSITIVE_INFINITY && ++this.cautiousRounds > cautiousRounds) return 0;
+      if (this.baselinePs < Number.POSITIVE_INFINITY) this.cautiousRounds++;
     }
+    if (this.cautiousRounds > cautiousRounds) return 0;
     if (!Number.isNaN(rttPs)) {
       this.leastPs = Math.min(this.leastPs, rttPs);
       this.samples++;
     }
     if (this.baselinePs < Number.POSITIVE_INFINITY) {
-      if (this.samples >= samples && this.leastPs < this.baselinePs) this.baselinePs = Number.POSITIVE_INFINITY;
+      if (this.samples >= samples && this.leastPs < this.baselinePs) {
+        this.baselinePs = Number.POSITIVE_INFINITY;
+        this.cautiousRounds = 0;
+      }
       return 1 / growthDivisor;
     }
     if (this.samples >= samples && this.lastLeastPs < Number.POSITIVE_INFINITY) {

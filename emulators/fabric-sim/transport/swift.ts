@@ -66,6 +66,7 @@ class Swift implements CongestionControl {
   private readonly p: Readonly<Record<keyof typeof RANGES, number>>;
   private readonly mtuBytes: number;
   private readonly wireBits: number;
+  private readonly lineBps: number;
   private readonly fixedTargetPs: number;
   private readonly rangePs: number;
   /** a and b of the flow scaling. */
@@ -84,6 +85,7 @@ class Swift implements CongestionControl {
       throw new RangeError('Law swift: scalingHighPackets must be more than scalingLowPackets.');
     this.p = p;
     this.mtuBytes = path.mtuBytes;
+    this.lineBps = path.lineBps;
     this.wireBits = (path.mtuBytes + path.overheadBytes) * 8;
     const basePs = p.baseTargetPs || (path.baseRttPs * 4) / 3;
     this.fixedTargetPs = basePs + path.hops * (p.hopTargetPs || basePs / 6.55);
@@ -144,7 +146,7 @@ class Swift implements CongestionControl {
     } else {
       // Less than a packet per round trip: the window lets one out, the pace says when.
       this.windowBytes = this.mtuBytes;
-      this.rateBps = (this.wireBits * 1e12 * this.window) / this.smoothedRttPs;
+      this.rateBps = Math.min(this.lineBps, (this.wireBits * 1e12 * this.window) / this.smoothedRttPs);
     }
   }
 }
