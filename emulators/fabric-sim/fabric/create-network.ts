@@ -27,7 +27,9 @@ export function createNetwork(options: NetworkOptions): Network {
   const fullWireBytes = magnitude(topology.settings.roce.mtu) + overheadBytes;
   const plane = new DataPlane({ topology, wiring, seed, fullWireBytes, trainPackets });
   const transport = { plane, settings: topology.settings, overheadBytes, ...controlOf(topology.settings) };
-  const selective = repeatsSelectively(topology.settings) ? new SelectiveConnections({ ...transport, seed }) : undefined;
+  const selective = repeatsSelectively(topology.settings)
+    ? new SelectiveConnections({ ...transport, seed })
+    : undefined;
   const roce = selective ?? new Connections({ ...transport, trainPackets });
   const streams: Datagrams[] = [];
   plane.attach({

@@ -1,0 +1,115 @@
+import { createNetwork } from '../../emulators/fabric-sim/fabric/create-network.ts';
+import type { NicCount } from '../../emulators/fabric-sim/fabric/network.ts';
+import { type FabricGraph, routesOf, topologyOf } from '../../emulators/fabric-sim/traces/fabric-graph.ts';
+import { htsimGraph } from '../../emulators/fabric-sim/traces/htsim-topology.ts';
+import { UEC_HEADER_BYTES, uecSettings } from '../../emulators/fabric-sim/transport/uec.ts';
+import { DEFAULT_FABRIC } from '../../harness/model/fabric-settings.ts';
+
+export interface UecRun {
+  /** Hosts of a three-tier fat tree of switches with k ports each: 16 (k = 4), 128 (8) or 1024 (16). */
+  readonly hosts: number;
+  readonly flows: readonly { readonly source: number; readonly target: number; readonly bytes: number }[];
+  readonly seed: number;
+  readonly paths?: number;
+  readonly spreading?: 'oblivious' | 'bitmap' | 'reps' | 'mixed';
+  /** The link from core switch 0 to the first pod has a quarter of its rate (`-failed 1`). */
+  readonly slowCore?: boolean;
+}
+
+export interface UecResult {
+  /** From the start to the last acknowledgement, us, in the order of the flows. */
+  readonly fctUs: readonly number[];
+  readonly resent: number;
+  readonly timeouts: number;
+  readonly trimmed: number;
+  readonly hops: number;
+}
+
+const RATE_BPS = 100e9;
+const LINK_PS = 1e6;
+const LINKS = 6;
+/** No run of the validation lasts longer. */
+const END_PS = 100e9;
+
+/** Plays flows that all start at 0 over uet-htsim's default fabric: 100 Gb/s, 1 us a link, switches without latency. */
+export function runUec({ hosts, flows, seed, paths, spreading, slowCore = false }: UecRun): UecResult {
+  const radix = Math.round(Math.cbrt(4 * hosts));
+  if (radix ** 3 !== 4 * hosts) throw new RangeError(`No fat tree has ${hosts} hosts.`);
+  const half = radix / 2;
+  const tier = {
+    downlinkGbps: RATE_BPS / 1e9,
+    downlinkNs: LINK_PS / 1000,
+    switchNs: 0,
+    bundle: 1,
+    oversubscribed: 1,
+    queueDownBytes: undefined,
+    queueUpBytes: undefined,
+  };
+  const whole = htsimGraph(
+    {
+      nodes: hosts,
+      podSize: half * half,
+      tiers: [
+        { ...tier, radixDown: half, radixUp: half },
+        { ...tier, radixDown: half, radixUp: half },
+        { ...tier, radixDown: radix, radixUp: 0 },
+      ],
+    },
+    'fat-tree',
+  );
+  const graph = slowCore ? slowed(whole) : whole;
+  const network = createNetwork({
+    topology: topologyOf(graph, {
+      settings: uecSettings(
+        {
+          rateBps: RATE_BPS,
+          links: LINKS,
+          linkDelayPs: LINK_PS,
+          ...(paths !== undefined && { paths }),
+          ...(spreading !== undefined && { spreading }),
+        },
+        DEFAULT_FABRIC,
+      ),
+    }),
+    seed,
+    trainPackets: 1,
+    overheadBytes: UEC_HEADER_BYTES,
+  });
+  for (const { node, target, ports } of routesOf(graph)) network.setRoute(node, target, ports);
+  const fctUs: number[] = flows.map(() => Number.NaN);
+  let open = flows.length;
+  for (const [index, { source, target, bytes }] of flows.entries())
+    network.flow({
+      source: `h${source}`,
+      target: `h${target}`,
+      bytes,
+      entropy: 1 + index,
+      onAcknowledged: () => {
+        fctUs[index] = network.nowPs / 1e6;
+        if (--open === 0) network.stop();
+      },
+    });
+  network.advance(END_PS);
+  if (open > 0) throw new Error(`${open} of ${flows.length} flows have not ended after ${END_PS / 1e9} ms.`);
+  const sum = (field: keyof NicCount): number => {
+    let total = 0;
+    for (let host = 0; host < hosts; host++) total += network.nic(`h${host}`)[field];
+    return total;
+  };
+  let trimmed = 0;
+  for (const { name, kind } of graph.nodes) {
+    if (kind !== 'switch') continue;
+    for (const port of network.ports(name)) trimmed += network.count(name, port).trimmed ?? 0;
+  }
+  return { fctUs, resent: sum('retransmittedPackets'), timeouts: sum('timeouts'), trimmed, hops: network.hops };
+}
+
+/** The first link into core switch 0 at a quarter of its rate. */
+function slowed(graph: FabricGraph): FabricGraph {
+  const core = graph.nodes.findIndex(({ name }) => name === 'core0');
+  const first = graph.links.findIndex(({ a, b }) => a === core || b === core);
+  return {
+    ...graph,
+    links: graph.links.map((link, i) => (i === first ? { ...link, rateBps: link.rateBps / 4 } : link)),
+  };
+}
