@@ -276,15 +276,7 @@ function summary(
   const at = shownPath(folder, process.cwd());
   const [parameter] = planned.head.parameters;
   const [kpi] = finished.flatMap(({ kpis }) => kpis);
-  const resume = [
-    'npx farspan sweep',
-    ...command.files.map(shellWord),
-    ...(command.grep === undefined ? [] : ['-g', shellWord(command.grep)]),
-    ...planned.head.parameters.map(({ path: to, values }) => `--vary ${shellWord(`${to}=${values.join(',')}`)}`),
-    `--seeds ${planned.head.seeds.join(',')}`,
-    '…',
-    `--out ${shellWord(at)} --resume`,
-  ].join(' ');
+  const resume = resumeLine(command, planned.head, at);
   const rows: readonly (readonly [string, string])[] = [
     [
       interrupted ? 'INTERRUPTED' : 'SWEEP',
@@ -302,6 +294,39 @@ function summary(
       : []),
   ];
   return ['', ...rows.map(([label, text]) => ` ${label.padEnd(13)}${sanitize(text)}`)];
+}
+
+/** The whole command again, with what makes it go on. */
+function resumeLine(
+  { files, grep, worlds, train, granularity, option, defect, profile, config }: SweepCommand,
+  { parameters, seeds }: SweepHead,
+  out: string,
+): string {
+  const flag = (name: string, value: string | number | undefined): readonly string[] =>
+    value === undefined ? [] : [name, shellWord(String(value))];
+  return [
+    'npx farspan sweep',
+    ...files.map(shellWord),
+    ...flag('-g', grep),
+    ...flag('--world', worlds[0] === 'sim' ? undefined : worlds[0]),
+    ...parameters.flatMap(({ path: to, values }) => flag('--vary', `${to}=${values.join(',')}`)),
+    ...flag('--seeds', seedWords(seeds)),
+    ...flag('--train', train),
+    ...flag('--granularity', granularity),
+    ...flag('--defect', defect),
+    ...Object.entries(option).flatMap(([name, value]) => flag('--option', `${name}=${value}`)),
+    ...flag('--profile', profile),
+    ...flag('--config', config),
+    ...flag('--out', out),
+    '--resume',
+  ].join(' ');
+}
+
+/** `1..5` where they follow each other. */
+function seedWords(seeds: readonly number[]): string {
+  const [first = 0] = seeds;
+  const isRun = seeds.length > 2 && seeds.every((seed, i) => seed === first + i);
+  return isRun ? `${first}..${seeds.at(-1)}` : seeds.join(',');
 }
 
 /** The same version can be another commit: then cells of before and of now are not quite of one kind, and the reader is told. */
