@@ -3,6 +3,7 @@ import { collectiveRuns } from './collective-runs.ts';
 import { collectives } from './collectives.ts';
 import { dcqcnDistance } from './dcqcn-distance.ts';
 import { dcqcnStability } from './dcqcn-stability.ts';
+import { hpccFork } from './hpcc-fork.ts';
 import { optics } from './optics.ts';
 import { pfcHeadroom } from './pfc-headroom.ts';
 import { retransmission } from './retransmission.ts';
@@ -22,5 +23,6 @@ export const comparisons: readonly Comparison[] = [
   retransmission,
   collectives,
   collectiveRuns,
+  hpccFork(),
   //
 ];
