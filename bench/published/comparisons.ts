@@ -10,6 +10,7 @@ import { retransmission } from './retransmission.ts';
 import { rfc6349 } from './rfc-6349.ts';
 import { rfc9438 } from './rfc-9438.ts';
 import { sdrRdma } from './sdr-rdma.ts';
+import { themis } from './themis.ts';
 
 /** Every comparison, in the order of the page. One line each: two people may append at once. */
 export const comparisons: readonly Comparison[] = [
@@ -24,5 +25,7 @@ export const comparisons: readonly Comparison[] = [
   collectives,
   collectiveRuns,
   hpccFork(),
+  // The loads of 50 and 70 %, and packet by packet: bench/themis.ts.
+  themis({ load: 30, trainPackets: 8 }),
   //
 ];
