@@ -31,8 +31,8 @@ const ACK_EXTRA_BYTES = 4;
  * a departure or a change, whatever the number of bytes.
  *
  * - **Rates** are max-min fair shares ({@link FairShares}) of what links carry, in wire bytes; a flow that a link other than its own NIC
- *   holds back gets the measured fraction of its share that the transport reaches there ({@link shareCorrection}), unless all that such
- *   flows have to send fits below the marking threshold. A window is a cap of window / RTT.
+ *   holds back gets the measured fraction of its share that the transport reaches there ({@link shareCorrection}) from one round trip
+ *   on, unless all that such flows have to send fits below the marking threshold. A window is a cap of window / RTT.
  * - **Random loss** takes (1 - p) / (1 - p + p W) of a rate, W the packets in flight: go-back-N throws away what follows a loss
  *   (methods and numbers, section 6). The last packet of what a sender has is lost with p, and found by the timer.
  * - **Latency** is propagation and the store-and-forward of the last packet; there are no queues. ACKs take no bandwidth (0.13 % of a link
@@ -70,6 +70,8 @@ class FlowLevel implements Network, FlowHost, Repeats {
   /** Asked for from outside; and what flows have under way. At equal times the former come first, as in the packet engine. */
   private readonly calls = new PendingCalls();
   private readonly arrivals = new PendingCalls();
+  /** Rounds that were counted and not yet added up. */
+  private counted: { readonly flows: Taken['flows']; times: number } = { flows: [], times: 0 };
   /** End of the `advance` in progress, -1 when none is. */
   private untilPs = -1;
   private readonly departures = new Departures<FluidFlow>();
@@ -197,6 +199,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
   }
 
   mark(since?: RoundMark): RoundMark {
+    this.flush();
     const before = new Map((since?.taken as Taken | undefined)?.flows.map(({ flow, sent }) => [flow, sent]));
     const flows = this.flows
       .filter(flow => !flow.stopped)
@@ -222,10 +225,22 @@ class FlowLevel implements Network, FlowHost, Repeats {
     if (this.stopping || endPs > this.untilPs || this.calls.peekPs() <= endPs) return false;
     const { flows } = given.taken as Taken;
     this.arrivals.push(endPs, () => {
-      for (const { flow, sent } of flows) flow.repeat(sent);
+      if (this.counted.flows !== flows) {
+        this.flush();
+        this.counted = { flows, times: 0 };
+      }
+      this.counted.times++;
       done();
     });
     return true;
+  }
+
+  /** Adds up the rounds that were counted. Before anyone looks at a flow or gives it something. */
+  private flush(): void {
+    const { flows, times } = this.counted;
+    if (times === 0) return;
+    this.counted = { flows: [], times: 0 };
+    for (const { flow, sent } of flows) flow.repeat(sent, times);
   }
 
   // ---- routes and rates ----
@@ -234,6 +249,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
     if (this.refreshing) return;
     this.refreshing = true;
     if (this.reroutedEpoch !== this.tables.epoch) {
+      this.flush();
       this.reroutedEpoch = this.tables.epoch;
       for (const flow of this.live) {
         if (flow.atRest) this.live.delete(flow);
@@ -257,7 +273,11 @@ class FlowLevel implements Network, FlowHost, Repeats {
     if (demand.lineBps <= capacity * 1.0001) return 1;
     const queued = demand.wireBytes * (1 - capacity / demand.lineBps);
     if (queued <= (this.markingBytes * capacity) / REFERENCE_BPS) return 1;
-    return this.correction({ flows: sharers, rttPs: flow.rttPs() });
+    // A sender goes on at full rate until the first news of congestion has come back.
+    const rttPs = flow.rttPs();
+    const lastsPs = (flow.messageWire * 8e12) / flow.shareBps;
+    const informed = Math.max(0, 1 - rttPs / lastsPs);
+    return 1 - (1 - this.correction({ flows: sharers, rttPs })) * informed;
   }
 
   private demandOn(link: number): { readonly lineBps: number; readonly wireBytes: number } {
@@ -448,14 +468,19 @@ class FlowLevel implements Network, FlowHost, Repeats {
     const engine = this;
     const handle: Flow = {
       id: flow.id,
-      delivered: () => flow.delivered(),
+      delivered() {
+        engine.flush();
+        return flow.delivered();
+      },
       rateBps: () => flow.rateBps(),
       send(bytes, callbacks) {
+        engine.flush();
         engine.live.add(flow);
         flow.send(bytes, callbacks);
       },
       stop() {
         engine.changes++;
+        engine.flush();
         flow.stop();
       },
     };
@@ -626,6 +651,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
   }
 
   private settleAll(): void {
+    this.flush();
     this.refresh();
     for (const flow of this.live) flow.settle();
     for (const stream of this.streams) if (!stream.stopped) stream.settle();

@@ -293,12 +293,12 @@ export class FluidFlow implements Flow, Sharer, Departing {
     if (this.way !== undefined) this.count();
   }
 
-  /** The same once more, all of it delivered. Only while nothing is under way. */
-  repeat({ bytes, packets, wire }: Sent): void {
+  /** The same so many times more, all of it delivered. Only while nothing is under way. */
+  repeat({ bytes, packets, wire }: Sent, times: number): void {
     if (bytes === 0 || this.state === 'stopped') return;
-    this.endByte += bytes;
-    this.endPacket += packets;
-    this.endWire += wire;
+    this.endByte += bytes * times;
+    this.endPacket += packets * times;
+    this.endWire += wire * times;
     this.arrivedByte = this.endByte;
     this.arrivedWire = this.endWire;
     this.cornerPs = [this.host.nowPs];

@@ -3,21 +3,21 @@ import { HPCC_DCQCN_100G, HPCC_ECN_100G } from '../../../harness/model/fabric-se
 import { magnitude } from '../../../harness/model/units.ts';
 
 /** Round trips of the columns, us, and flows at the bottleneck of the rows. */
-const RTT_US = [4, 102, 984, 9798] as const;
+const RTT_US = [2, 98, 980, 9795] as const;
 const FLOWS = [1, 2, 4, 8, 16] as const;
 
 /**
  * Goodput of settled flows at one full link, as a fraction of their max-min fair share: DCQCN as the HPCC artefact sets it, 100 Gb/s, its
- * marking. Packet engine, trains of 8, mean of the 200 ms after the first 100 ms.
+ * marking. Packet engine, trains of 8, mean of the 200 ms after the first 200 ms.
  *
  *     npx tsx bench/flow-correction.ts
  */
 const DCQCN_SHARE: readonly (readonly number[])[] = [
-  [0.95, 0.93, 0.62, 0.6],
-  [0.99, 0.94, 0.67, 0.6],
-  [0.99, 0.95, 0.6, 0.55],
-  [0.99, 0.95, 0.62, 0.6],
-  [0.99, 0.95, 0.65, 0.6],
+  [0.996, 0.936, 0.638, 0.497],
+  [0.998, 0.933, 0.665, 0.499],
+  [0.999, 0.949, 0.588, 0.499],
+  [0.998, 0.961, 0.604, 0.575],
+  [1.0, 0.867, 0.647, 0.612],
 ];
 
 /** What a transport makes of its fair share of a link that is full. */
