@@ -10,6 +10,7 @@ const RANGES = {
   scalingRangePs: 'not-negative',
   scalingLowPackets: 'positive',
   scalingHighPackets: 'positive',
+  scalingWholePackets: 'flag',
   leastWindowPackets: 'positive',
   mostWindowPackets: 'not-negative',
   initialWindowPackets: 'positive',
@@ -28,14 +29,15 @@ const RANGES = {
  *     target = base + hops x hbar + max(0, min(range, a / sqrt(cwnd) + b))             (section 3.1, flow and topology scaling)
  *     a = range / (1 / sqrt(fs_min) - 1 / sqrt(fs_max)),   b = -a / sqrt(fs_max)
  *
- * Delay is the round trip; there is no host delay to tell apart from it. A cut counts as such when the window has become
+ * The pace ends as soon as the window is a packet again (`repaces`). Delay is the round trip; there is no host delay to tell apart from it. A cut counts as such when the window has become
  * smaller (the paper's `<=` would start the round trip of silence with every acknowledgement above target).
  *
  * Defaults: csg-htsim's `swift.cpp`, which calls them guesses: ai 1, beta 0.8, max_mdf 0.5, range 5 x base, fs_min 0.1 and fs_max 100
  * packets, reset at the 5th timeout, 12 packets at first; hbar = base / 6.55. Its base target is 20 us for a round trip of
  * 15 us: `baseTargetPs` 0 is 4/3 of the path's base round trip, without which a long path would never be below target;
  * `hopTargetPs` 0 is base / 6.55, `scalingRangePs` 0 is 5 x base, `mostWindowPackets` 0 is what fits the path at three times the base target.
- * Least window 0.001 packets (section 3.2).
+ * Least window 0.001 packets (section 3.2). csg-htsim divides cwnd by the packet in integers: below one packet its target has the whole
+ * range at once, and its queues are longer for it; `scalingWholePackets` 1 does so too.
  */
 export const swift: CongestionControlKind = {
   name: 'swift',
@@ -43,6 +45,7 @@ export const swift: CongestionControlKind = {
   cnp: false,
   ecn: false,
   telemetry: false,
+  repaces: true,
   parameters: {
     additiveIncreasePackets: 1,
     decreaseShare: 0.8,
@@ -52,6 +55,7 @@ export const swift: CongestionControlKind = {
     scalingRangePs: 0,
     scalingLowPackets: 0.1,
     scalingHighPackets: 100,
+    scalingWholePackets: 0,
     leastWindowPackets: 0.001,
     mostWindowPackets: 0,
     initialWindowPackets: 12,
@@ -101,7 +105,8 @@ class Swift implements CongestionControl {
 
   /** Target delay at the present window, ps. Read by tests. */
   targetPs(): number {
-    const scaling = this.slopePs / Math.sqrt(this.window) + this.offsetPs;
+    const packets = this.p.scalingWholePackets === 1 ? Math.floor(this.window) : this.window;
+    const scaling = this.slopePs / Math.sqrt(packets) + this.offsetPs;
     return this.fixedTargetPs + Math.max(0, Math.min(this.rangePs, scaling));
   }
 

@@ -380,6 +380,44 @@ void t.test('Swift has the target of its flow and hop scaling and cuts once per 
   t.ok(near(slow.rateBps, (1050 * 8e12 * 0.001) / (10 * US), 1e-12), 'the fifth timeout in a row resets it');
 });
 
+void t.test("Swift's queues are those of csg-htsim's dumbbell", async t => {
+  // 10 Gb/s, 9000 B, 15 us of propagation, two hops; a flow more every 5 ms, the queue in the 5 ms after the last.
+  const run = (flows: number) =>
+    oneQueue({
+      law: 'swift',
+      parameters: {
+        baseTargetPs: 20 * US,
+        hopTargetPs: (2 * 20 * US) / 6.55,
+        scalingWholePackets: 1,
+        mostWindowPackets: 1000,
+      },
+      receiverDelaysPs: Array.from({ length: flows }, () => 3.75 * US),
+      senderDelayPs: 3.75 * US,
+      startEveryPs: 5 * MS,
+      measureFromPs: (flows - 1) * 5 * MS + 1 * MS,
+      untilPs: flows * 5 * MS,
+      bytes: Number.POSITIVE_INFINITY,
+      rateBps: 10e9,
+      mtuBytes: 9000,
+      overheadBytes: 0,
+      ackBytes: 64,
+      kminBytes: 1e12,
+      kmaxBytes: 2e12,
+      pmax: 1,
+    });
+  for (const [flows, published] of [
+    [10, 6.6],
+    [16, 11.2],
+    [20, 14.4],
+  ] as const) {
+    const { meanQueueBytes, utilisation } = run(flows);
+    // htsim counts the packet being sent; 20 flows: 14.1 to 14.7.
+    const packets = meanQueueBytes / 9000 + utilisation;
+    t.ok(near(packets, published, 0.06), `${flows} flows: ${packets.toFixed(2)} packets, published ${published}`);
+    t.ok(utilisation > 0.99, `${utilisation} used, published 9.94 to 10 of 10 Gb/s`);
+  }
+});
+
 /** A TCP flow in rounds: all of the window is sent and acknowledged once per round trip. */
 function tcpRounds(law: string, overrides: Readonly<Record<string, number>>, rttS: number) {
   const flow = flowUnder(law, overrides, { baseRttPs: rttS * S });

@@ -24,6 +24,10 @@ export interface OneQueueOptions {
   readonly clockPs?: number;
   readonly seed?: number;
   readonly untilPs?: number;
+  /** Flow i starts at i times this; all at 0 when absent. */
+  readonly startEveryPs?: number;
+  /** Mean queue and utilisation from here on; from 0 when absent. */
+  readonly measureFromPs?: number;
   /** Called after every acknowledgement. */
   readonly onAcknowledged?: (control: CongestionControl, nowPs: number) => void;
 }
@@ -202,15 +206,23 @@ export function oneQueue(options: OneQueueOptions) {
     send(flow);
   };
 
-  for (const flow of senders) events.in(0, () => send(flow));
+  for (const [i, flow] of senders.entries()) events.in(i * (options.startEveryPs ?? 0), () => send(flow));
+  const fromPs = options.measureFromPs ?? 0;
+  let fromBytes = 0;
+  events.in(fromPs, () => {
+    changeQueue(0);
+    queueIntegral = 0;
+    fromBytes = txBytes;
+  });
   events.run(options.untilPs ?? Number.POSITIVE_INFINITY);
   changeQueue(0);
   return {
     /** ps; NaN for flows that have not finished. */
     finishedPs: senders.map(({ finishedPs }) => finishedPs),
     acknowledgedBytes: senders.map(({ acknowledgedByte }) => acknowledgedByte),
-    meanQueueBytes: queueIntegral / events.nowPs,
-    utilisation: (txBytes * 8e12) / rateBps / events.nowPs,
+    /** Without the packet that is being sent. */
+    meanQueueBytes: queueIntegral / (events.nowPs - fromPs),
+    utilisation: ((txBytes - fromBytes) * 8e12) / rateBps / (events.nowPs - fromPs),
   };
 }
 
