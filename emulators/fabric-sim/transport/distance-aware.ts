@@ -36,8 +36,8 @@ const RANGES = {
  * k C T / M < pi / 2 and without overshoot up to 1 / e. M / C is a time, the same at all rates when thresholds scale with them.
  * Hence k = min(mostGain, stabilityProduct x markingWidth / T): within a site the first, between sites the second, where increase per
  * round trip and depth of cut shrink with the distance. (Gain x delay bounded, each source by its own delay, is enough for a
- * whole network: Johari and Tan 2001, Massoulie 2002, Vinnicombe 2002.) What it costs: the sum settles in e T^2 / markingWidth, 6 ms at
- * 1 ms and 0.6 s at 10 ms; shares become equal in T / (k p).
+ * whole network: Johari and Tan 2001, Massoulie 2002, Vinnicombe 2002.) The sum settles in M / (k C) = e T between sites, the same number
+ * of round trips at any distance. What it costs: shares become equal in T / (k p) = e T^2 / (markingWidth p), slowly when far and few.
  *
  * **Start.** Within a site at line rate with a full window, as RDMA does. Between sites at a share of it, then more by
  * max(startGrowthShare, min(1, queueLimit / T)) per round trip, until the first mark or half of the queue limit. The news of a full
@@ -55,16 +55,16 @@ const RANGES = {
  *
  * **Pace.** W / T x `paceShare`, at most the line rate: a window of milliseconds leaves as a stream, not in bursts.
  *
- * Others: Gemini (Zeng et al., ICNP 2019) takes ECN inside and delay between sites and an increase in proportion to the
- * bandwidth-delay product; Annulus (Saeed et al., SIGCOMM 2020) adds a loop from bottlenecks near the source; LRCC (Computer Networks 2025)
- * is DCQCN with feedback split at the long link. None makes the rest point independent of the round trip.
+ * Others that treat the two classes apart: Gemini (Zeng et al., ICNP 2019) takes ECN inside a site and delay between sites, with an
+ * increase in proportion to the bandwidth-delay product; Annulus (Saeed et al., SIGCOMM 2020) adds a loop of its own for bottlenecks
+ * near the source; LRCC (Computer Networks 2025) is for RDMA over long distances. None of their code or numbers is used here.
  *
  * Defaults: markingWidth 480 us and Kmax from the HPCC artefact's thresholds ((1600 - 400) KB / 0.2 at 100 Gb/s); stabilityProduct
  * 1 / e as above; mostGain 1/2, DCTCP's cut at full marking; w 0.4 % of the line, so that up to Pmax / w = 50 flows at line rate rest
- * below Kmax, at the price of slower sharing for fewer; start 1/8 (eight flows to one span do not overrun it) and 25 % per
- * round trip, so the line rate is reached in 10; 3 quiet round trips, 8 packets and
- * 2 %; queue limit 256 us,
- * twice Kmax's delay, so that it speaks only where marks do not; pace 5 % above W / T lets the window, not the pace, bind.
+ * below Kmax, at the price of slower sharing for fewer; start 1/8 (eight flows to one span do not overrun it) and at least 25 % per
+ * round trip, so the line rate is reached in 10; 3 quiet round trips and 8 packets, that chance does not count as room, then 2 %;
+ * queue limit 256 us, twice Kmax's delay, so that it speaks only where marks do not; pace 5 % above W / T lets the window, not
+ * the pace, bind.
  */
 export const distanceAware: CongestionControlKind = {
   name: 'distance-aware',
