@@ -99,7 +99,7 @@ export async function sweep(command: SweepCommand): Promise<number> {
   const finished = planned.cells.flatMap(({ id }) => done.get(id) ?? []);
   const interrupted = stop.signal.aborted;
   process.stdout.write(
-    `${summary(finished, { command, planned, folder: folderPath, kept: kept.length, interrupted }).join('\n')}\n`,
+    `${summary(finished, { command, planned, folder: folderPath, kept, interrupted }).join('\n')}\n`,
   );
   return exitCode(
     finished.map(({ id, outcome, dirty }): Ended => {
@@ -265,7 +265,7 @@ function summary(
     readonly command: SweepCommand;
     readonly planned: Matrix;
     readonly folder: string;
-    readonly kept: number;
+    readonly kept: readonly SweepCell[];
     readonly interrupted: boolean;
   },
 ): readonly string[] {
@@ -280,13 +280,13 @@ function summary(
   const rows: readonly (readonly [string, string])[] = [
     [
       interrupted ? 'INTERRUPTED' : 'SWEEP',
-      `${finished.length} of ${planned.cells.length} cells: ${tally(finished.map(({ outcome }) => outcome)) || 'none finished'}${kept > 0 ? ` (${kept} kept from before)` : ''}`,
+      `${finished.length} of ${planned.cells.length} cells: ${tally(finished.map(({ outcome }) => outcome)) || 'none finished'}${kept.length > 0 ? ` (${kept.length} kept from before)` : ''}`,
     ],
     ...worst
       .slice(0, MOST_NAMED)
       .map(cell => [cell.outcome.toUpperCase(), `${cellWords(cell)}: ${cell.reason}`] as const),
     ...(worst.length > MOST_NAMED ? [['', `and ${worst.length - MOST_NAMED} more`] as const] : []),
-    ...staleness(finished, folder, planned),
+    ...staleness(kept, folder, planned),
     ['RECORD', path.join(at, SWEEP_FILE)],
     ...(missing > 0 ? [['RESUME', resume] as const] : []),
     ...(parameter && kpi
@@ -331,13 +331,13 @@ function seedWords(seeds: readonly number[]): string {
 
 /** The same version can be another commit: then cells of before and of now are not quite of one kind, and the reader is told. */
 function staleness(
-  finished: readonly SweepCell[],
+  kept: readonly SweepCell[],
   folder: string,
   { setting }: Matrix,
 ): readonly (readonly [string, string])[] {
   const root = setting.scenarios[0]?.sweepable.root ?? folder;
   const now = hostFacts({ root, begun: new Date() }).commit;
-  const others = finished.filter(({ folder: at }) => {
+  const others = kept.filter(({ folder: at }) => {
     if (at === null) return false;
     const commit = readHost(path.join(folder, at))?.commit ?? null;
     return commit !== now;
@@ -347,7 +347,7 @@ function staleness(
     : [
         [
           'NOTE',
-          `${others.length} cells were played by another commit than ${now ?? 'this'}: look before you compare.`,
+          `${others.length} of the kept cells were played by another commit than ${now ?? 'this'}: look before you compare.`,
         ],
       ];
 }
