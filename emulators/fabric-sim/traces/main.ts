@@ -249,6 +249,8 @@ function play(job: Job): number {
   say(
     `${trace.flows.length} flows, ${unfinished === 0 ? 'all finished' : `${unfinished} not finished`} in ${((first.endedPs - first.outcomes.reduce((least, { startPs }) => Math.min(least, startPs ?? least), first.endedPs)) / 1e9).toFixed(6)} ms; ${first.hops} packet-hops${job.seeds > 1 ? `; means of ${job.seeds} seeds` : ''}`,
   );
+  const { dropped } = first.network.account;
+  if (dropped > 0) say(`${dropped} packets were dropped${job.seeds > 1 ? ` with seed ${job.seed}` : ''}.`);
   say(spreadLine('completion time', spreadOf(rows.map(({ fctNs }) => fctNs)), microseconds));
   say(spreadLine('slowdown', spreadOf(rows.map(slowdownOf)), value => value.toFixed(3)));
   if (new Set(trace.sites).size > 1) {
