@@ -118,7 +118,8 @@ export class DcqcnControl implements CongestionControl {
     for (;;) {
       const cutAt = this.cutPending ? this.cutAtPs : Number.POSITIVE_INFINITY;
       const owedAt = this.owed > 0 ? this.owedAtPs : Number.POSITIVE_INFINITY;
-      if (owedAt <= cutAt && owedAt <= this.increaseAtPs) {
+      // At one instant clocks come before notifications, as for single packets, which `notified` settles first.
+      if (owedAt < cutAt && owedAt < this.increaseAtPs) {
         if (owedAt > nowPs) return;
         this.owed--;
         this.owedAtPs += this.owedEveryPs;
@@ -225,17 +226,6 @@ export class DcqcnControl implements CongestionControl {
   private setRate(rateBps: number): void {
     this.rateBps = rateBps;
     this.windowBytes = windowAtRate(this.fullWindowBytes, rateBps / this.lineBps, this.mtuBytes);
-  }
-}
-
-/** {@link DcqcnControl} with the calls that `roce.ts` makes: no time with the bytes sent. */
-export class Dcqcn extends DcqcnControl {
-  notify(nowPs: number, count = 1, spreadPs = 0): void {
-    this.notified(nowPs, count, spreadPs);
-  }
-
-  override sent(bytes: number): void {
-    super.sent(0, bytes);
   }
 }
 

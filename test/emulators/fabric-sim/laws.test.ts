@@ -66,7 +66,16 @@ void t.test('DCQCN by the paper follows its equations', async t => {
     t.equal(flow.rateBps, rate);
   }
   flow.notified?.(1 * MS + 5 * 55 * US, 1, 0);
-  t.ok(near(flow.rateBps, 39.375e9 * (1 - (255 / 256) ** 5 / 2), 1e-12), 'five alpha periods without a CNP');
+  const before = 39.375e9;
+  const cut = before * (1 - (255 / 256) ** 5 / 2);
+  t.ok(near(flow.rateBps, cut, 1e-12), 'five alpha periods without a CNP');
+  flow.notified?.(1 * MS + 285 * US, 1, 0);
+  t.ok(near(flow.rateBps, cut, 1e-12), 'no second cut within the reduce period');
+  flow.settle?.(1 * MS + 275 * US + 4 * 55 * US);
+  const recovered = before - (before - cut) / 16;
+  t.ok(near(flow.rateBps, recovered, 1e-12));
+  flow.settle?.(1 * MS + 275 * US + 5 * 55 * US);
+  t.ok(near(flow.rateBps, (recovered + before + 40e6) / 2, 1e-12), 'the fifth increase adds R_AI first');
   const bytes = lawNamed('dcqcn-paper').create(
     { ...PATH, lineBps: line },
     lawParameters(lawNamed('dcqcn-paper'), { increaseTimerPs: S }),
@@ -94,6 +103,35 @@ void t.test('DCQCN of the NIC looks out for a cut every 4 us, first 4 us after t
   t.ok(near(flow.rateBps, line * (1 - keep ** 4 / 4), 1e-12), 'one recovery towards the line rate after 300 us');
   flow.settle?.(604 * US);
   t.ok(near(flow.rateBps, line * (1 - keep ** 4 / 8), 1e-12), 'RT is capped by the line rate');
+
+  // A CNP at 1.5 us counts for the second alpha period; the next cut, with no increase before it, leaves RT at the line rate.
+  const again = kind.create(PATH, parameters);
+  again.notified?.(0, 1, 0);
+  again.notified?.(1.5 * US, 1, 0);
+  again.settle?.(4 * US);
+  const alpha = (keep * keep + 1 / 256) * keep * keep;
+  const low = line * (1 - alpha / 2);
+  t.ok(near(again.rateBps, low, 1e-12));
+  again.settle?.(304 * US);
+  const high = (low + line) / 2;
+  t.ok(near(again.rateBps, high, 1e-12));
+  // After an increase a cut moves RT: recovery ends at the rate before it.
+  again.notified?.(305 * US, 1, 0);
+  again.settle?.(308 * US);
+  const last = (keep * alpha * keep ** 301 + 1 / 256) * keep ** 2;
+  t.ok(near(again.rateBps, high * (1 - last / 2), 1e-9));
+  again.settle?.(608 * US);
+  t.ok(near(again.rateBps, high * (1 - last / 4), 1e-9));
+  again.settle?.(908 * US);
+  t.ok(near(again.rateBps, (high * (1 - last / 4) + high + 20e6) / 2, 1e-9), 'the second increase adds R_AI');
+  // A train of three over 12 us is three CNPs at 0, 4 and 8 us.
+  const train = kind.create(PATH, parameters);
+  const single = kind.create(PATH, parameters);
+  train.notified?.(0, 3, 12 * US);
+  for (const at of [0, 4, 8]) single.notified?.(at * US, 1, 0);
+  train.settle?.(100 * US);
+  single.settle?.(100 * US);
+  t.equal(train.rateBps, single.rateBps);
 
   const windowed = flowUnder('dcqcn', { varyingWindow: 1 });
   t.equal(windowed.windowBytes, 125_000 + 999, 'a packet may leave while fewer than 125,000 bytes are in flight');

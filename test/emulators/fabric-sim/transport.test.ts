@@ -1,82 +1,10 @@
 import t from 'tap';
 import type { Network } from '../../../emulators/fabric-sim/fabric/network.ts';
-import { Dcqcn, dcqcnParameters } from '../../../emulators/fabric-sim/transport/dcqcn.ts';
 import { HPCC_DCQCN_100G, PAPER_DCQCN } from '../../../harness/model/fabric-settings.ts';
 import { MS, sitePair, star, US } from './small-fabrics.ts';
 
 const near = (value: number, expected: number, share: number) => Math.abs(value / expected - 1) <= share;
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-
-void t.test('DCQCN in the form of the paper follows its equations', async t => {
-  const line = 40e9;
-  const flow = new Dcqcn(dcqcnParameters(PAPER_DCQCN), line);
-  flow.settle(1 * MS);
-  t.equal(flow.rateBps, line, 'no CNP: line rate');
-  flow.notify(1 * MS);
-  t.equal(flow.rateBps, 20e9, 'alpha = 1 at first: RC (1 - 1/2)');
-  // Fast recovery, T = 55 us: halves the distance to RT = 40 Gb/s each time while max(T, B) < 5.
-  const recovered = [30e9, 35e9, 37.5e9, 38.75e9];
-  for (const [i, rate] of recovered.entries()) {
-    flow.settle(1 * MS + (i + 1) * 55 * US);
-    t.equal(flow.rateBps, rate);
-  }
-  // A second CNP after k = 5 alpha periods of 55 us: alpha = (255/256)^5, for the first CNP left it at 1.
-  const second = 1 * MS + 5 * 55 * US;
-  flow.notify(second);
-  // The fifth timer tick (additive: RT capped at the line rate) and the CNP fall together; the tick is first.
-  const before = 39.375e9;
-  t.ok(near(flow.rateBps, before * (1 - (255 / 256) ** 5 / 2), 1e-12));
-  flow.notify(second + 10 * US);
-  t.ok(near(flow.rateBps, before * (1 - (255 / 256) ** 5 / 2), 1e-12), 'no second cut within the reduce period');
-  // Additive increase from the fifth tick on: RT += 40 Mb/s, RC = (RC + RT) / 2.
-  const cut = flow.rateBps;
-  flow.settle(second + 4 * 55 * US);
-  const fast = before - (before - cut) / 16;
-  t.ok(near(flow.rateBps, fast, 1e-12));
-  flow.settle(second + 5 * 55 * US);
-  t.ok(near(flow.rateBps, (fast + before + 40e6) / 2, 1e-12));
-});
-
-void t.test('the byte counter of the paper drives increases without a timer', async t => {
-  const flow = new Dcqcn(dcqcnParameters({ ...PAPER_DCQCN, increaseTimer: '1 s' }), 40e9);
-  flow.notify(0);
-  flow.sent(9_999_999);
-  t.equal(flow.rateBps, 20e9);
-  flow.sent(1);
-  t.equal(flow.rateBps, 30e9, 'after 10 MB');
-});
-
-void t.test('DCQCN in the form of the NIC cuts on its own clock and keeps its target', async t => {
-  const line = 100e9;
-  const flow = new Dcqcn(dcqcnParameters(HPCC_DCQCN_100G), line);
-  flow.notify(0);
-  t.equal(flow.rateBps, line, 'the first CNP starts the clocks; the first look-out is one period later');
-  // CNP at 1.5 us. Alpha at the look-out at 4 us: periods 0-1 none (the first CNP is not counted), 1-2 CNP, 2-3 and 3-4 none.
-  flow.notify(1.5 * US);
-  flow.settle(4 * US - 1);
-  t.equal(flow.rateBps, line);
-  flow.settle(4 * US);
-  const keep = 255 / 256;
-  const alpha = (keep * keep + 1 / 256) * keep * keep;
-  t.ok(near(flow.rateBps, line * (1 - alpha / 2), 1e-12));
-  const low = flow.rateBps;
-  // No increase between the two cuts, so the target is still the line rate: one recovery at 304 us.
-  flow.settle(304 * US - 1);
-  t.equal(flow.rateBps, low);
-  flow.settle(304 * US);
-  t.ok(near(flow.rateBps, (low + line) / 2, 1e-12));
-  // A cut now moves the target: after long silence alpha is (255/256)^k, and recovery ends at that rate, not at the line.
-  const high = flow.rateBps;
-  flow.notify(305 * US);
-  flow.settle(308 * US);
-  const aged = alpha * keep ** 301; // periods 4-305
-  const last = (keep * aged + 1 / 256) * keep ** 2; // 305-306 had the CNP
-  t.ok(near(flow.rateBps, high * (1 - last / 2), 1e-9));
-  flow.settle(608 * US);
-  t.ok(near(flow.rateBps, high * (1 - last / 4), 1e-9));
-  flow.settle(908 * US);
-  t.ok(near(flow.rateBps, (high * (1 - last / 4) + high + 20e6) / 2, 1e-9), 'second event adds R_AI');
-});
 
 /** FCTs, us, of `senders` flows of 2 MB as the HPCC artefact was run: payload 1000, 48 B of headers, CNP in every marked packet's ACK, no PFC fired. */
 function hpccStar(senders: number, seed: number): number[] {
