@@ -141,7 +141,8 @@ class Nscc implements CongestionControl {
       delayPs = rttPs - this.baseRttPs;
       this.average(!ce && delayPs > this.targetPs ? this.baseRttPs * 0.25 : delayPs);
     }
-    if (this.adaptQuickly(nowPs, { lossSeen: false, ce, delayPs, inFlightBytes })) return;
+    const late = delayPs > this.p.quickAdaptTargets * this.targetPs;
+    if (this.adaptQuickly(nowPs, inFlightBytes, ce, late)) return;
     if (delayPs < this.targetPs) {
       if (!ce) this.increaseProportionally(fresh, delayPs);
     } else if (ce) this.decrease(nowPs);
@@ -170,7 +171,7 @@ class Nscc implements CongestionControl {
       this.ignored += this.packetBytes;
       this.average(this.networkRttPs);
       this.triggered = true;
-      if (this.adaptQuickly(nowPs, { lossSeen: true, ce: true, delayPs: 0, inFlightBytes })) return;
+      if (this.adaptQuickly(nowPs, inFlightBytes, true, true)) return;
     }
     this.window -= this.packetBytes;
     this.clamp();
@@ -202,25 +203,23 @@ class Nscc implements CongestionControl {
     this.lastDecreasePs = nowPs;
   }
 
-  /** True when the window has been set, or this is the echo of what was in flight then. */
-  private adaptQuickly(
-    nowPs: number,
-    seen: {
-      readonly lossSeen: boolean;
-      readonly ce: boolean;
-      readonly delayPs: number;
-      readonly inFlightBytes: number;
-    },
-  ): boolean {
-    const { quickAdapt, quickAdaptGate, quickAdaptTargets } = this.p;
+  /**
+   * True when the window has been set, or this is the echo of what was in flight then. `due`: a packet was trimmed, or came late.
+   * Bare arguments: an object per acknowledgement costs.
+   */
+  private adaptQuickly(nowPs: number, inFlightBytes: number, ce: boolean, due: boolean): boolean {
+    const { quickAdapt, quickAdaptGate } = this.p;
     if (quickAdapt === 0) return false;
     let done = false;
-    if (this.ignored < this.toIgnore && seen.ce) done = true;
+    if (this.ignored < this.toIgnore && ce) done = true;
     else if (nowPs > this.quickAdaptAtPs) {
-      const due = this.triggered || seen.lossSeen || seen.delayPs > quickAdaptTargets * this.targetPs;
-      if (this.quickAdaptAtPs !== 0 && due && this.achieved < this.mostWindow / 2 ** quickAdaptGate) {
+      if (
+        this.quickAdaptAtPs !== 0 &&
+        (due || this.triggered) &&
+        this.achieved < this.mostWindow / 2 ** quickAdaptGate
+      ) {
         this.window = this.achieved;
-        this.toIgnore = seen.inFlightBytes * this.wireShare;
+        this.toIgnore = inFlightBytes * this.wireShare;
         this.ignored = 0;
         this.triggered = false;
         done = true;
