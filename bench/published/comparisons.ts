@@ -10,6 +10,7 @@ import { retransmission } from './retransmission.ts';
 import { rfc6349 } from './rfc-6349.ts';
 import { rfc9438 } from './rfc-9438.ts';
 import { sdrRdma } from './sdr-rdma.ts';
+import { uec } from './uec.ts';
 import { themis } from './themis.ts';
 
 /** Every comparison, in the order of the page. One line each: two people may append at once. */
@@ -27,5 +28,6 @@ export const comparisons: readonly Comparison[] = [
   hpccFork(),
   // The loads of 50 and 70 %, and packet by packet: bench/themis.ts.
   themis({ load: 30, trainPackets: 8 }),
+  uec,
   //
 ];

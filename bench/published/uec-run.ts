@@ -1,6 +1,13 @@
 import { createNetwork } from '../../emulators/fabric-sim/fabric/create-network.ts';
 import type { NicCount } from '../../emulators/fabric-sim/fabric/network.ts';
-import { type FabricGraph, routesOf, topologyOf } from '../../emulators/fabric-sim/traces/fabric-graph.ts';
+import {
+  type FabricGraph,
+  type GraphLink,
+  type GraphNode,
+  type Route,
+  routesOf,
+  topologyOf,
+} from '../../emulators/fabric-sim/traces/fabric-graph.ts';
 import { htsimGraph } from '../../emulators/fabric-sim/traces/htsim-topology.ts';
 import { UEC_HEADER_BYTES, uecSettings } from '../../emulators/fabric-sim/transport/uec.ts';
 import { DEFAULT_FABRIC } from '../../harness/model/fabric-settings.ts';
@@ -12,7 +19,7 @@ export interface UecRun {
   readonly seed: number;
   readonly paths?: number;
   readonly spreading?: 'oblivious' | 'bitmap' | 'reps' | 'mixed';
-  /** The link from core switch 0 to the first pod has a quarter of its rate (`-failed 1`). */
+  /** The link from core switch 0 down to the first pod has a quarter of its rate (`-failed 1`). */
   readonly slowCore?: boolean;
 }
 
@@ -57,7 +64,7 @@ export function runUec({ hosts, flows, seed, paths, spreading, slowCore = false 
     },
     'fat-tree',
   );
-  const graph = slowCore ? slowed(whole) : whole;
+  const { graph, routes } = slowCore ? slowed(whole) : { graph: whole, routes: routesOf(whole) };
   const network = createNetwork({
     topology: topologyOf(graph, {
       settings: uecSettings(
@@ -75,7 +82,7 @@ export function runUec({ hosts, flows, seed, paths, spreading, slowCore = false 
     trainPackets: 1,
     overheadBytes: UEC_HEADER_BYTES,
   });
-  for (const { node, target, ports } of routesOf(graph)) network.setRoute(node, target, ports);
+  for (const { node, target, ports } of routes) network.setRoute(node, target, ports);
   const fctUs: number[] = flows.map(() => Number.NaN);
   let open = flows.length;
   for (const [index, { source, target, bytes }] of flows.entries())
@@ -104,12 +111,21 @@ export function runUec({ hosts, flows, seed, paths, spreading, slowCore = false 
   return { fctUs, resent: sum('retransmittedPackets'), timeouts: sum('timeouts'), trimmed, hops: network.hops };
 }
 
-/** The first link into core switch 0 at a quarter of its rate. */
-function slowed(graph: FabricGraph): FabricGraph {
+/**
+ * The way down from core switch 0 to the first pod at a quarter of its rate. The way up keeps its own: the cable is two here, and each
+ * is routed one way.
+ */
+function slowed(graph: FabricGraph): { readonly graph: FabricGraph; readonly routes: readonly Route[] } {
   const core = graph.nodes.findIndex(({ name }) => name === 'core0');
-  const first = graph.links.findIndex(({ a, b }) => a === core || b === core);
+  const link = graph.links.find(({ a, b }) => a === core || b === core) as GraphLink;
+  const agg = (graph.nodes[link.a === core ? link.b : link.a] as GraphNode).name;
+  const two = { ...graph, links: [...graph.links, { ...link, rateBps: link.rateBps / 4 }] };
   return {
-    ...graph,
-    links: graph.links.map((link, i) => (i === first ? { ...link, rateBps: link.rateBps / 4 } : link)),
+    graph: two,
+    routes: [...routesOf(two)].map(({ node, target, ports }) => ({
+      node,
+      target,
+      ports: ports.filter(port => !(node === agg && port === 'core0.2') && !(node === 'core0' && port === agg)),
+    })),
   };
 }

@@ -108,6 +108,8 @@ export interface SpanState {
   delayPs: number;
   /** Random frame loss, fraction of 1. */
   loss: number;
+  /** Every so many data packets one is lost; 0 or absent for none. */
+  lossEvery?: number;
 }
 
 /**

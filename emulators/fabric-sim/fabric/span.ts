@@ -1,5 +1,5 @@
 import { Random } from '../kernel/random.ts';
-import { COUNT, PACKET_SHIFT, type Packets, PAYLOAD_BYTES, WIRE_BYTES } from './packets.ts';
+import { COUNT, DATA, KIND_MASK, META, PACKET_SHIFT, type Packets, PAYLOAD_BYTES, WIRE_BYTES } from './packets.ts';
 import type { Ports } from './ports.ts';
 import type { Wiring } from './wiring.ts';
 
@@ -17,6 +17,7 @@ export interface SpansOptions {
  * - **Cut**: nothing passes; light may still be seen (a silent failure).
  * - **Loss**: independent per packet with one probability: the run until the next lost packet is drawn geometrically, so a fibre
  *   without loss costs one comparison.
+ * - **Loss by count**: every n-th data packet, for comparisons with laws that assume it (RFC 9438, section 5.1).
  * - **Jitter**: a delay of its own for each packet, uniform in 0..2 x mean; order is kept (a fibre is a FIFO), so a packet may wait
  *   for the one before it.
  */
@@ -28,6 +29,9 @@ export class Spans {
   readonly lost: Float64Array;
   private readonly jitterPs: Float64Array;
   private readonly lossRun: Float64Array;
+  /** Every so many data packets one is lost, 0 for none; and how many have come since the last. */
+  private readonly every: Float64Array;
+  private readonly since: Float64Array;
   private readonly dice: Random[];
   private readonly options: SpansOptions;
 
@@ -41,12 +45,35 @@ export class Spans {
     this.lost = new Float64Array(directions);
     this.jitterPs = new Float64Array(directions);
     this.lossRun = new Float64Array(directions).fill(Number.POSITIVE_INFINITY);
+    this.every = new Float64Array(directions);
+    this.since = new Float64Array(directions);
     this.dice = Array.from({ length: directions }, (_, i) => new Random(options.seed, 1000 + i));
   }
 
   setLoss(span: number, loss: number): void {
     this.loss[span] = loss;
     this.lossRun[span] = (this.dice[span] as Random).runLength(loss);
+  }
+
+  /** Loses every n-th data packet from now on; 0 for none. */
+  setLossEvery(span: number, every: number): void {
+    this.every[span] = every;
+    this.since[span] = 0;
+  }
+
+  lossEvery(span: number): number {
+    return this.every[span] as number;
+  }
+
+  /** Packets of the train that come before the next one that is lost by count; all of them when none is. */
+  private passByCount(span: number, count: number): number {
+    const left = (this.every[span] as number) - 1 - (this.since[span] as number);
+    if (count <= left) {
+      this.since[span] = (this.since[span] as number) + count;
+      return count;
+    }
+    this.since[span] = 0; // what follows in the train is lost with it
+    return left;
   }
 
   /** Mean of the extra delay, ps. */
@@ -79,6 +106,8 @@ export class Spans {
       pass = run;
       this.lossRun[span] = (this.dice[span] as Random).runLength(this.loss[span] as number);
     } else if (pass > 0) this.lossRun[span] = run - count;
+    if ((this.every[span] as number) > 0 && pass > 0 && ((ints[at + META] as number) & KIND_MASK) === DATA)
+      pass = Math.min(pass, this.passByCount(span, pass));
     if (pass === count) return count;
     this.lost[span] = (this.lost[span] as number) + count - pass;
     if (pass > 0) {
