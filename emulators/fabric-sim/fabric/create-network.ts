@@ -3,7 +3,7 @@ import { Datagrams } from '../transport/datagrams.ts';
 import { Connections } from '../transport/connection.ts';
 import { controlOf } from '../transport/control-of.ts';
 import { repeatsSelectively, SelectiveConnections } from '../transport/selective-repeat.ts';
-import { DataPlane } from './data-plane.ts';
+import { createDataPlane, type DataPlane } from './data-plane.ts';
 import { flowHash } from './ecmp-hash.ts';
 import { type Network, type NetworkOptions, OBSERVABLES, type SpanState } from './network.ts';
 import { DATAGRAM, KIND_MASK, META, OWNER, PACKET_SHIFT } from './packets.ts';
@@ -25,7 +25,7 @@ export function createNetwork(options: NetworkOptions): Network {
     throw new RangeError(`Seed ${seed} is not a whole number from 0 to 2^53.`);
   const wiring = wire(topology);
   const fullWireBytes = magnitude(topology.settings.roce.mtu) + overheadBytes;
-  const plane = new DataPlane({ topology, wiring, seed, fullWireBytes, trainPackets });
+  const plane = createDataPlane({ topology, wiring, seed, fullWireBytes, trainPackets });
   const transport = { plane, settings: topology.settings, overheadBytes, ...controlOf(topology.settings) };
   const selective = repeatsSelectively(topology.settings)
     ? new SelectiveConnections({ ...transport, seed })
@@ -116,9 +116,13 @@ export function createNetwork(options: NetworkOptions): Network {
         throw new RangeError(`Delay ${change.delayPs} ps.`);
       if (change.loss !== undefined && !(change.loss >= 0 && change.loss <= 1))
         throw new RangeError(`Loss ${change.loss} is no fraction of 1.`);
+      const { lossEvery } = change;
+      if (lossEvery !== undefined && !(Number.isSafeInteger(lossEvery) && lossEvery >= 0))
+        throw new RangeError(`One packet lost of every ${lossEvery}: a whole number, or 0 for none, is needed.`);
       if (change.passing !== undefined) plane.setSpanPassing(span, change.passing);
       if (change.light !== undefined) plane.spans.light[span] = change.light ? 1 : 0;
       if (change.loss !== undefined) plane.spans.setLoss(span, change.loss);
+      if (lossEvery !== undefined) plane.spans.setLossEvery(span, lossEvery);
       if (change.delayPs !== undefined) plane.setDelay(plane.portOfSpan(span), change.delayPs);
     },
     spanCount(name, direction) {
@@ -159,5 +163,6 @@ function stateOf(plane: DataPlane, span: number): SpanState {
     light: plane.spans.light[span] === 1,
     delayPs: plane.delayOf(plane.portOfSpan(span)),
     loss: plane.spans.loss[span] as number,
+    lossEvery: plane.spans.lossEvery(span),
   };
 }

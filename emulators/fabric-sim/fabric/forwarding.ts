@@ -1,16 +1,12 @@
 import type { Random } from '../kernel/random.ts';
 import { ecmpChoice, switchSeed } from './ecmp-hash.ts';
-import {
-  BUSY_UNTIL,
-  DEPTH_BYTES,
-  PORT_FLOAT_SHIFT,
-  type Ports,
-  PRIORITIES,
-  PS_PER_BYTE,
-  QUEUE_FLOAT_SHIFT,
-  QUEUE_SHIFT,
-} from './ports.ts';
+import * as portLayout from './ports.ts';
+import type { Ports } from './ports.ts';
 import type { Wiring } from './wiring.ts';
+
+// Copies: V8 folds a module's own constants into its code, imported ones are read at each use.
+const { BUSY_UNTIL, DEPTH_BYTES, PORT_FLOAT_SHIFT, PRIORITIES, PS_PER_BYTE, QUEUE_FLOAT_SHIFT, QUEUE_SHIFT } =
+  portLayout;
 
 /** A switch's choice among equal next hops. One law a file would be one function a file: they stand here side by side. */
 export type LoadBalancing = 'ecmp' | 'adaptive' | 'spray';
@@ -33,50 +29,50 @@ export interface ForwardingOptions {
  *   that the hash would take, or the next after it. Per packet, so flows may be reordered.
  * - `spray`: any port of the group with equal chance, per packet.
  */
-export class Forwarding {
-  private readonly options: ForwardingOptions;
-  private readonly hosts: number;
-  private readonly table: Int32Array;
-  private readonly groups: Int32Array[] = [];
-  private readonly groupIds = new Map<string, number>();
-  private readonly seeds: Int32Array;
-
-  constructor(options: ForwardingOptions) {
-    const { wiring, seed } = options;
-    this.options = options;
-    this.hosts = wiring.hosts;
-    this.table = new Int32Array((wiring.nodes.length - wiring.hosts) * wiring.hosts).fill(-1);
-    this.seeds = Int32Array.from({ length: wiring.nodes.length }, (_, node) => switchSeed(seed, node));
-  }
-
+export interface Forwarding {
   /** Port by which a node sends a packet on; -1 when it has no route. */
-  egress(node: number, target: number, hash: number, nowPs: number): number {
-    const hosts = this.hosts;
-    if (node < hosts) return this.options.wiring.portsOf[node]?.[0] as number;
-    const entry = this.table[(node - hosts) * hosts + target] as number;
-    if (entry >= -1) return entry;
-    const group = this.groups[-entry - 2] as Int32Array;
-    const { law } = this.options;
-    if (law === 'ecmp') return group[ecmpChoice(hash, this.seeds[node] as number, group.length)] as number;
-    if (law === 'spray') return group[this.options.random.word() % group.length] as number;
-    return this.leastLoaded(group, ecmpChoice(hash, this.seeds[node] as number, group.length), nowPs);
-  }
-
+  egress(node: number, target: number, hash: number, nowPs: number): number;
   /** Where a flow goes by hash alone: what a trace would answer. */
-  hashed(node: number, target: number, hash: number): number {
-    if (node < this.hosts) return this.options.wiring.portsOf[node]?.[0] as number;
-    const entry = this.table[(node - this.hosts) * this.hosts + target] as number;
+  hashed(node: number, target: number, hash: number): number;
+  /** Ports of a switch that lead to a host, in the order that the hash indexes them; none drops. */
+  set(node: number, target: number, ports: readonly number[]): void;
+  get(node: number, target: number): readonly number[];
+}
+
+export function createForwarding(options: ForwardingOptions): Forwarding {
+  const { wiring, law, random, seed } = options;
+  const { floats, queueFloats } = options.ports;
+  const { hosts } = wiring;
+  const nicPorts = Int32Array.from({ length: hosts }, (_, host) => wiring.portsOf[host]?.[0] as number);
+  const table = new Int32Array((wiring.nodes.length - hosts) * hosts).fill(-1);
+  const groups: Int32Array[] = [];
+  const groupIds = new Map<string, number>();
+  const seeds = Int32Array.from({ length: wiring.nodes.length }, (_, node) => switchSeed(seed, node));
+
+  function egress(node: number, target: number, hash: number, nowPs: number): number {
+    if (node < hosts) return nicPorts[node] as number;
+    const entry = table[(node - hosts) * hosts + target] as number;
     if (entry >= -1) return entry;
-    const group = this.groups[-entry - 2] as Int32Array;
-    return group[ecmpChoice(hash, this.seeds[node] as number, group.length)] as number;
+    const choices = groups[-entry - 2] as Int32Array;
+    if (law === 'ecmp') return choices[ecmpChoice(hash, seeds[node] as number, choices.length)] as number;
+    if (law === 'spray') return choices[random.word() % choices.length] as number;
+    return leastLoaded(choices, ecmpChoice(hash, seeds[node] as number, choices.length), nowPs);
   }
 
-  private leastLoaded(group: Int32Array, from: number, nowPs: number): number {
+  function hashed(node: number, target: number, hash: number): number {
+    if (node < hosts) return nicPorts[node] as number;
+    const entry = table[(node - hosts) * hosts + target] as number;
+    if (entry >= -1) return entry;
+    const choices = groups[-entry - 2] as Int32Array;
+    return choices[ecmpChoice(hash, seeds[node] as number, choices.length)] as number;
+  }
+
+  function leastLoaded(choices: Int32Array, from: number, nowPs: number): number {
     let best = -1;
     let least = Number.POSITIVE_INFINITY;
-    for (let k = 0; k < group.length; k++) {
-      const port = group[(from + k) % group.length] as number;
-      const work = this.workPs(port, nowPs);
+    for (let k = 0; k < choices.length; k++) {
+      const port = choices[(from + k) % choices.length] as number;
+      const work = workPs(port, nowPs);
       if (work < least) {
         least = work;
         best = port;
@@ -85,8 +81,7 @@ export class Forwarding {
     return best;
   }
 
-  private workPs(port: number, nowPs: number): number {
-    const { floats, queueFloats } = this.options.ports;
+  function workPs(port: number, nowPs: number): number {
     const f = port << PORT_FLOAT_SHIFT;
     let bytes = 0;
     for (let queue = port << QUEUE_SHIFT; queue < (port << QUEUE_SHIFT) + PRIORITIES; queue++)
@@ -94,24 +89,26 @@ export class Forwarding {
     return Math.max(0, (floats[f + BUSY_UNTIL] as number) - nowPs) + bytes * (floats[f + PS_PER_BYTE] as number);
   }
 
-  set(node: number, target: number, ports: readonly number[]): void {
-    const at = (node - this.hosts) * this.hosts + target;
-    if (ports.length === 0) this.table[at] = -1;
-    else if (ports.length === 1) this.table[at] = ports[0] as number;
+  function setGroup(node: number, target: number, ports: readonly number[]): void {
+    const at = (node - hosts) * hosts + target;
+    if (ports.length === 0) table[at] = -1;
+    else if (ports.length === 1) table[at] = ports[0] as number;
     else {
       const key = ports.join();
-      let group = this.groupIds.get(key);
-      if (group === undefined) {
-        group = this.groups.push(Int32Array.from(ports)) - 1;
-        this.groupIds.set(key, group);
+      let known = groupIds.get(key);
+      if (known === undefined) {
+        known = groups.push(Int32Array.from(ports)) - 1;
+        groupIds.set(key, known);
       }
-      this.table[at] = -2 - group;
+      table[at] = -2 - known;
     }
   }
 
-  get(node: number, target: number): readonly number[] {
-    const entry = this.table[(node - this.hosts) * this.hosts + target] as number;
+  function group(node: number, target: number): readonly number[] {
+    const entry = table[(node - hosts) * hosts + target] as number;
     if (entry === -1) return [];
-    return entry >= 0 ? [entry] : [...(this.groups[-entry - 2] as Int32Array)];
+    return entry >= 0 ? [entry] : [...(groups[-entry - 2] as Int32Array)];
   }
+
+  return { egress, hashed, set: setGroup, get: group };
 }

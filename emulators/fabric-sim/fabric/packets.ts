@@ -54,59 +54,55 @@ export const ASKS = 1 << 10;
 export const TRIMMED_LAST = 1 << 11;
 export const ENTROPY_SHIFT = 16;
 
-/** All packets of a network: flat records with a free list. A number names one; -1 is none. Arrays are replaced when the pool grows. */
-export class Packets {
-  ints: Int32Array;
-  floats: Float64Array;
-  private free = -1;
-  private capacity = 0;
+/** Records that a network may have under way at once; memory is reserved for all, and used as far as they are touched. */
+const MOST_PACKETS = 1 << 22;
 
-  constructor(capacity = 4096) {
-    this.ints = new Int32Array(0);
-    this.floats = new Float64Array(0);
-    this.grow(capacity);
-  }
+/** All packets of a network: flat records with a free list. A number names one; -1 is none. */
+export interface Packets {
+  readonly ints: Int32Array;
+  readonly floats: Float64Array;
+  /**
+   * A record with kind, priority and flags in `meta`, one packet long, unmarked. Sizes, sequence and stamp are the caller's to set.
+   *
+   * @throws RangeError when 4 million are under way
+   */
+  take(meta: number, owner: number, target: number, hash: number): number;
+  give(packet: number): void;
+}
 
-  /** A record with kind, priority and flags in `meta`, one packet long, unmarked. Sizes, sequence and stamp are the caller's to set. */
-  take(meta: number, owner: number, target: number, hash: number): number {
-    if (this.free < 0) this.grow(this.capacity * 2);
-    const packet = this.free;
-    const ints = this.ints;
-    const at = packet << PACKET_SHIFT;
-    this.free = ints[at + NEXT] as number;
-    ints[at + NEXT] = -1;
-    ints[at + OWNER] = owner;
-    ints[at + TARGET] = target;
-    ints[at + HASH] = hash;
-    ints[at + COUNT] = 1;
-    ints[at + PAYLOAD_BYTES] = 0;
-    ints[at + INGRESS] = -1;
-    ints[at + META] = meta;
-    ints[at + MARKED] = 0;
-    return packet;
-  }
+export function createPackets(): Packets {
+  const memory = new ArrayBuffer(MOST_PACKETS << 6);
+  const ints = new Int32Array(memory);
+  const floats = new Float64Array(memory);
+  let free = -1;
+  /** Records from here on have never been used. */
+  let fresh = 0;
 
-  give(packet: number): void {
-    this.ints[(packet << PACKET_SHIFT) + NEXT] = this.free;
-    this.free = packet;
-  }
-
-  /** Records that exist; side tables of the same length are indexed by packet. */
-  get length(): number {
-    return this.capacity;
-  }
-
-  private grow(capacity: number): void {
-    if (capacity > 1 << 26) throw new RangeError('More than 67 million packets are under way at once.');
-    const memory = new ArrayBuffer(capacity << 6);
-    const ints = new Int32Array(memory);
-    ints.set(this.ints);
-    for (let packet = capacity - 1; packet >= this.capacity; packet--) {
-      ints[(packet << PACKET_SHIFT) + NEXT] = this.free;
-      this.free = packet;
-    }
-    this.ints = ints;
-    this.floats = new Float64Array(memory);
-    this.capacity = capacity;
-  }
+  return {
+    ints,
+    floats,
+    take(meta, owner, target, hash) {
+      let packet = free;
+      if (packet >= 0) free = ints[(packet << PACKET_SHIFT) + NEXT] as number;
+      else {
+        if (fresh === MOST_PACKETS) throw new RangeError(`More than ${MOST_PACKETS} packets are under way at once.`);
+        packet = fresh++;
+      }
+      const at = packet << PACKET_SHIFT;
+      ints[at + NEXT] = -1;
+      ints[at + OWNER] = owner;
+      ints[at + TARGET] = target;
+      ints[at + HASH] = hash;
+      ints[at + COUNT] = 1;
+      ints[at + PAYLOAD_BYTES] = 0;
+      ints[at + INGRESS] = -1;
+      ints[at + META] = meta;
+      ints[at + MARKED] = 0;
+      return packet;
+    },
+    give(packet) {
+      ints[(packet << PACKET_SHIFT) + NEXT] = free;
+      free = packet;
+    },
+  };
 }

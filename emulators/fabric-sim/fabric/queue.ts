@@ -1,17 +1,22 @@
-import { NEXT, PACKET_SHIFT, type Packets, WIRE_BYTES } from './packets.ts';
-import {
+import * as packetLayout from './packets.ts';
+import type { Packets } from './packets.ts';
+import * as portLayout from './ports.ts';
+import type { Ports } from './ports.ts';
+
+// Copies: V8 folds a module's own constants into its code, imported ones are read at each use.
+const { NEXT, PACKET_SHIFT, WIRE_BYTES } = packetLayout;
+const {
   DEPTH_BYTES,
   HEAD,
   PEAK_BYTES,
   PORT_SHIFT,
-  type Ports,
   QUEUE_FLOAT_SHIFT,
   QUEUE_INT_SHIFT,
   QUEUE_SHIFT,
   TAIL,
   TURN,
   WAITING,
-} from './ports.ts';
+} = portLayout;
 
 /** Priorities 6 and 7 (network control in IEEE 802.1Q) are served before all others, 7 first. */
 const STRICT = 0b1100_0000;
@@ -21,19 +26,27 @@ const STRICT = 0b1100_0000;
  * neighbour and one queue record of 32 bytes. A bit mask per port says which queues hold something: choosing the next to serve is
  * a few operations on small numbers whatever the number of queues.
  */
-export class Queues {
-  private readonly ports: Ports;
-  private readonly packets: Packets;
-
-  constructor(ports: Ports, packets: Packets) {
-    this.ports = ports;
-    this.packets = packets;
-  }
-
+export interface Queues {
   /** Appends the packet; answers the queue's bytes with it. */
-  put(port: number, priority: number, packet: number): number {
-    const { ints, queueInts, queueFloats } = this.ports;
-    const packetInts = this.packets.ints;
+  put(port: number, priority: number, packet: number): number;
+  /** Removes the oldest packet of a queue that holds one. */
+  take(port: number, priority: number): number;
+  /** Removes the youngest packet of a queue that holds one. Walks the queue: for rare events only. */
+  takeTail(port: number, priority: number): number;
+  /** The youngest packet of a queue, -1 when it is empty. */
+  tail(port: number, priority: number): number;
+  /**
+   * Which of the priorities in `eligible` (not 0) is served next: 7 before 6 before all others; those in turn, packet by packet, from
+   * the one after the last served. A mask that holds one bit needs no turn.
+   */
+  choose(port: number, eligible: number): number;
+}
+
+export function createQueues(ports: Ports, packets: Packets): Queues {
+  const { ints, queueInts, queueFloats } = ports;
+  const { ints: packetInts } = packets;
+
+  function put(port: number, priority: number, packet: number): number {
     const queue = (port << QUEUE_SHIFT) + priority;
     const q = queue << QUEUE_INT_SHIFT;
     const at = packet << PACKET_SHIFT;
@@ -52,10 +65,7 @@ export class Queues {
     return depth;
   }
 
-  /** Removes the oldest packet of a queue that holds one. */
-  take(port: number, priority: number): number {
-    const { ints, queueInts, queueFloats } = this.ports;
-    const packetInts = this.packets.ints;
+  function take(port: number, priority: number): number {
     const queue = (port << QUEUE_SHIFT) + priority;
     const q = queue << QUEUE_INT_SHIFT;
     const packet = queueInts[q + HEAD] as number;
@@ -72,45 +82,39 @@ export class Queues {
     return packet;
   }
 
-  /** Removes the youngest packet of a queue that holds one. Walks the queue: for rare events only. */
-  takeTail(port: number, priority: number): number {
-    const { queueInts, queueFloats } = this.ports;
-    const { ints } = this.packets;
+  function takeTail(port: number, priority: number): number {
     const queue = (port << QUEUE_SHIFT) + priority;
     const q = queue << QUEUE_INT_SHIFT;
     const tail = queueInts[q + TAIL] as number;
-    if (queueInts[q + HEAD] === tail) return this.take(port, priority);
+    if (queueInts[q + HEAD] === tail) return take(port, priority);
     let before = queueInts[q + HEAD] as number;
     for (;;) {
       const next = ints[(before << PACKET_SHIFT) + NEXT] as number;
       if (next === tail) break;
       before = next;
     }
-    ints[(before << PACKET_SHIFT) + NEXT] = -1;
+    packetInts[(before << PACKET_SHIFT) + NEXT] = -1;
     queueInts[q + TAIL] = before;
     const f = (queue << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES;
-    queueFloats[f] = (queueFloats[f] as number) - (ints[(tail << PACKET_SHIFT) + WIRE_BYTES] as number);
+    queueFloats[f] = (queueFloats[f] as number) - (packetInts[(tail << PACKET_SHIFT) + WIRE_BYTES] as number);
     return tail;
   }
 
-  /** The youngest packet of a queue, -1 when it is empty. */
-  tail(port: number, priority: number): number {
-    return this.ports.queueInts[(((port << QUEUE_SHIFT) + priority) << QUEUE_INT_SHIFT) + TAIL] as number;
+  function tail(port: number, priority: number): number {
+    return queueInts[(((port << QUEUE_SHIFT) + priority) << QUEUE_INT_SHIFT) + TAIL] as number;
   }
 
-  /**
-   * Which of the priorities in `eligible` (not 0) is served next: 7 before 6 before all others; those in turn, packet by packet, from
-   * the one after the last served. A mask that holds one bit needs no turn.
-   */
-  choose(port: number, eligible: number): number {
+  function choose(port: number, eligible: number): number {
     const strict = eligible & STRICT;
     if (strict !== 0) return 31 - Math.clz32(strict);
     if ((eligible & (eligible - 1)) !== 0) {
-      const turn = this.ports.ints[(port << PORT_SHIFT) + TURN] as number;
+      const turn = ints[(port << PORT_SHIFT) + TURN] as number;
       const after = eligible & (-2 << turn);
       const from = after === 0 ? eligible : after;
       return 31 - Math.clz32(from & -from);
     }
     return 31 - Math.clz32(eligible);
   }
+
+  return { put, take, takeTail, tail, choose };
 }

@@ -1,5 +1,9 @@
 import type { Pfc } from './pfc.ts';
-import { HOLDING, PORT_SHIFT, type Ports, PRIORITIES, QUEUE_SHIFT } from './ports.ts';
+import * as portLayout from './ports.ts';
+import type { Ports } from './ports.ts';
+
+// Copies: V8 folds a module's own constants into its code, imported ones are read at each use.
+const { HOLDING, PORT_SHIFT, PRIORITIES, QUEUE_SHIFT } = portLayout;
 
 /** The HPCC artefact's switch resumes 3 KB below the dynamic threshold. */
 const RESUME_OFFSET_BYTES = 3000;
@@ -11,7 +15,7 @@ export interface SharedBufferOptions {
   readonly pfc: Pfc;
   /** Bytes of each switch that are kept for what is in flight after a pause. */
   readonly reserveBytes: Float64Array;
-  /** Per port; see {@link SharedBuffer}. */
+  /** Per port; see {@link createSharedBuffer}. */
   readonly xoffBytes: Float64Array;
   readonly xonBytes: Float64Array;
   readonly headroomBytes: Float64Array;
@@ -33,77 +37,72 @@ export interface SharedBufferOptions {
  *
  * The shares and the offset are those of the HPCC artefact's switch (dynamic threshold shift 3, resume offset 3 KB).
  */
-export class SharedBuffer {
-  readonly usedBytes: Float64Array;
-  private readonly options: SharedBufferOptions;
-  /** Bytes on each ingress account (port x 8 + priority), and those of them in its headroom. */
-  private readonly heldBytes: Float64Array;
-  private readonly overBytes: Float64Array;
-
-  constructor(options: SharedBufferOptions) {
-    this.options = options;
-    this.usedBytes = new Float64Array(options.nodes);
-    this.heldBytes = new Float64Array(options.ports.count * PRIORITIES);
-    this.overBytes = new Float64Array(options.ports.count * PRIORITIES);
-  }
-
+export interface SharedBuffer {
   /** Whether a switch has room. `ingress` is the account (port x 8 + priority) of a lossless packet, -1 for others, which a queue limit binds. */
-  admits(node: number, ingress: number, bytes: number, queueBytes: number, queueLimitBytes: number): boolean {
-    const { bufferBytes, lossyShare, reserveBytes } = this.options;
-    const used = (this.usedBytes[node] as number) + bytes;
+  admits(node: number, ingress: number, bytes: number, queueBytes: number, queueLimitBytes: number): boolean;
+  /** A packet goes into memory. */
+  add(node: number, ingress: number, bytes: number, nowPs: number): void;
+  /** A packet has left memory. */
+  remove(node: number, ingress: number, bytes: number, nowPs: number): void;
+}
+
+export function createSharedBuffer(options: SharedBufferOptions): SharedBuffer {
+  const { bufferBytes, pfc, reserveBytes, xoffBytes, xonBytes, headroomBytes, freeShare, lossyShare } = options;
+  const { ints: portInts } = options.ports;
+  const usedBytes = new Float64Array(options.nodes);
+  /** Bytes on each ingress account (port x 8 + priority), and those of them in its headroom. */
+  const heldBytes = new Float64Array(options.ports.count * PRIORITIES);
+  const overBytes = new Float64Array(options.ports.count * PRIORITIES);
+
+  function admits(node: number, ingress: number, bytes: number, queueBytes: number, queueLimitBytes: number): boolean {
+    const used = (usedBytes[node] as number) + bytes;
     if (ingress >= 0) {
       if (used > bufferBytes) return false;
-      if (!this.holds(ingress)) return true;
-      const room = this.options.headroomBytes[ingress >> QUEUE_SHIFT] as number;
-      return (this.overBytes[ingress] as number) + bytes <= room;
+      if (!holds(ingress)) return true;
+      const room = headroomBytes[ingress >> QUEUE_SHIFT] as number;
+      return (overBytes[ingress] as number) + bytes <= room;
     }
     const free = bufferBytes - (reserveBytes[node] as number) - used;
     return free >= 0 && queueBytes + bytes <= queueLimitBytes && queueBytes <= lossyShare * (free + bytes);
   }
 
-  private holds(ingress: number): boolean {
-    const holding = this.options.ports.ints[((ingress >> QUEUE_SHIFT) << PORT_SHIFT) + HOLDING] as number;
+  function holds(ingress: number): boolean {
+    const holding = portInts[((ingress >> QUEUE_SHIFT) << PORT_SHIFT) + HOLDING] as number;
     return (holding & (1 << (ingress & (PRIORITIES - 1)))) !== 0;
   }
 
-  /** A packet goes into memory. */
-  add(node: number, ingress: number, bytes: number, nowPs: number): void {
-    this.usedBytes[node] = (this.usedBytes[node] as number) + bytes;
+  function add(node: number, ingress: number, bytes: number, nowPs: number): void {
+    usedBytes[node] = (usedBytes[node] as number) + bytes;
     if (ingress < 0) return;
-    const held = (this.heldBytes[ingress] as number) + bytes;
-    this.heldBytes[ingress] = held;
-    if (this.holds(ingress)) {
-      this.overBytes[ingress] = (this.overBytes[ingress] as number) + bytes;
+    const held = (heldBytes[ingress] as number) + bytes;
+    heldBytes[ingress] = held;
+    if (holds(ingress)) {
+      overBytes[ingress] = (overBytes[ingress] as number) + bytes;
       return;
     }
-    const { pfc, xoffBytes, freeShare } = this.options;
     const port = ingress >> QUEUE_SHIFT;
-    if (held > (xoffBytes[port] as number) || held > this.freeBytes(node) * freeShare) {
-      this.overBytes[ingress] = 0;
+    if (held > (xoffBytes[port] as number) || held > freeBytes(node) * freeShare) {
+      overBytes[ingress] = 0;
       pfc.hold(port, ingress & (PRIORITIES - 1), true, nowPs);
     }
   }
 
-  /** A packet has left memory. */
-  remove(node: number, ingress: number, bytes: number, nowPs: number): void {
-    this.usedBytes[node] = (this.usedBytes[node] as number) - bytes;
+  function remove(node: number, ingress: number, bytes: number, nowPs: number): void {
+    usedBytes[node] = (usedBytes[node] as number) - bytes;
     if (ingress < 0) return;
-    const held = (this.heldBytes[ingress] as number) - bytes;
-    this.heldBytes[ingress] = held;
-    const over = this.overBytes[ingress] as number;
-    if (over > 0) this.overBytes[ingress] = over > bytes ? over - bytes : 0;
-    if (!this.holds(ingress)) return;
-    const { pfc, xonBytes, freeShare } = this.options;
+    const held = (heldBytes[ingress] as number) - bytes;
+    heldBytes[ingress] = held;
+    const over = overBytes[ingress] as number;
+    if (over > 0) overBytes[ingress] = over > bytes ? over - bytes : 0;
+    if (!holds(ingress)) return;
     const port = ingress >> QUEUE_SHIFT;
-    if (
-      held <= 0 ||
-      (held <= (xonBytes[port] as number) && held <= this.freeBytes(node) * freeShare - RESUME_OFFSET_BYTES)
-    )
+    if (held <= 0 || (held <= (xonBytes[port] as number) && held <= freeBytes(node) * freeShare - RESUME_OFFSET_BYTES))
       pfc.hold(port, ingress & (PRIORITIES - 1), false, nowPs);
   }
 
-  private freeBytes(node: number): number {
-    const { bufferBytes, reserveBytes } = this.options;
-    return bufferBytes - (reserveBytes[node] as number) - (this.usedBytes[node] as number);
+  function freeBytes(node: number): number {
+    return bufferBytes - (reserveBytes[node] as number) - (usedBytes[node] as number);
   }
+
+  return { admits, add, remove };
 }

@@ -6,6 +6,13 @@ const BUCKETS = 1 << BUCKET_BITS;
 const MASK = BUCKETS - 1;
 const NEVER = Number.POSITIVE_INFINITY;
 
+/**
+ * Places in the clock. Numbers that change with every event live in typed arrays: in a variable of a closure each new fraction or
+ * large number would be a new object on the heap.
+ */
+export const NOW = 0;
+const BEGIN = 1;
+
 /** Where a source's pending event is. */
 const NOWHERE = 0;
 const WHEEL = 1;
@@ -27,249 +34,251 @@ const FAR = 2;
  * answer the same sequence. (R. Brown, "Calendar queues", CACM 31(10), 1988; Varghese & Lauck, "Hashed and hierarchical timing
  * wheels", SOSP 1987.)
  */
-export class EventQueue {
-  /** Time of the event that `next` answered last, ps. */
-  timePs = 0;
-
-  private next_ = new Int32Array(1024);
-  private times = new Float64Array(1024);
-  private where = new Uint8Array(1024);
-  private readonly heads = new Int32Array(BUCKETS).fill(-1);
-  private readonly words = new Int32Array(BUCKETS >> 5);
-  private readonly summary = new Int32Array(BUCKETS >> 10);
-  private readonly bucketPs: number;
-  private readonly perPs: number;
-  private readonly spanPs: number;
-  /** The bucket that the clock is in, and the time at which it begins. */
-  private bucket = 0;
-  private beginPs = 0;
-  /** Events in the wheel. */
-  private count = 0;
-
-  private farTimes = new Float64Array(256);
-  private farSources = new Int32Array(256);
-  private farCount = 0;
-
-  /** @throws RangeError when the width is not a power of two (others would not divide exactly) */
-  constructor(bucketPs = 1024) {
-    if (!Number.isInteger(Math.log2(bucketPs)) || bucketPs < 1)
-      throw new RangeError(`A bucket of ${bucketPs} ps is no power of two.`);
-    this.bucketPs = bucketPs;
-    this.perPs = 1 / bucketPs;
-    this.spanPs = bucketPs * BUCKETS;
-  }
-
-  isPending(source: number): boolean {
-    return (this.where[source] ?? NOWHERE) !== NOWHERE;
-  }
-
+export interface EventQueue {
+  /** `clock[NOW]`: time of the event that `next` answered last, ps; its owner may move it on to a time before the next event. */
+  readonly clock: Float64Array;
+  isPending(source: number): boolean;
   /** Time at which the source is due, ps; Infinity when it has no event. */
-  dueAt(source: number): number {
-    return this.isPending(source) ? (this.times[source] as number) : NEVER;
-  }
-
+  dueAt(source: number): number;
   /**
    * Wakes `source` at `timePs`. It must have no pending event, and the time must not lie before that of the last event taken.
    *
    * @throws RangeError when the time is past 2^53 ps or not a number
    */
-  push(timePs: number, source: number): void {
+  push(timePs: number, source: number): void;
+  /** Makes sure that `source` is woken at `timePs` or earlier. */
+  pushEarlier(timePs: number, source: number): void;
+  /** Forgets the pending event of a source, if there is one. */
+  remove(source: number): void;
+  /** Takes the earliest event that is due at `limitPs` or before, and answers its source; -1 when there is none. */
+  next(limitPs: number): number;
+}
+
+/**
+ * A queue for the sources 0 to `sources` - 1.
+ *
+ * @throws RangeError when the width is not a power of two (others would not divide exactly)
+ */
+export function createEventQueue({
+  bucketPs,
+  sources,
+}: {
+  readonly bucketPs: number;
+  readonly sources: number;
+}): EventQueue {
+  if (!Number.isInteger(Math.log2(bucketPs)) || bucketPs < 1)
+    throw new RangeError(`A bucket of ${bucketPs} ps is no power of two.`);
+  const following = new Int32Array(sources);
+  const times = new Float64Array(sources);
+  const where = new Uint8Array(sources);
+  const heads = new Int32Array(BUCKETS).fill(-1);
+  const words = new Int32Array(BUCKETS >> 5);
+  const summary = new Int32Array(BUCKETS >> 10);
+  const perPs = 1 / bucketPs;
+  const spanPs = bucketPs * BUCKETS;
+  const clock = new Float64Array(2);
+  /** The bucket that the clock is in; `clock[BEGIN]` is the time at which it begins. */
+  let clockBucket = 0;
+  /** Events in the wheel. */
+  let count = 0;
+  let farTimes = new Float64Array(256);
+  let farSources = new Int32Array(256);
+  let farCount = 0;
+
+  function isPending(source: number): boolean {
+    return (where[source] as number) !== NOWHERE;
+  }
+
+  function dueAt(source: number): number {
+    return isPending(source) ? (times[source] as number) : NEVER;
+  }
+
+  function push(timePs: number, source: number): void {
     if (!(timePs <= MAX_TIME_PS)) throw new RangeError(`Virtual time ${timePs} ps is beyond 2^53 ps (2.5 h).`);
-    if (source >= this.times.length) this.grow(source);
-    const times = this.times;
     times[source] = timePs;
-    const ahead = timePs - this.beginPs;
-    if (ahead >= this.spanPs) {
-      this.where[source] = FAR;
-      this.pushFar(timePs, source);
+    const ahead = timePs - (clock[BEGIN] as number);
+    if (ahead >= spanPs) {
+      where[source] = FAR;
+      pushFar(timePs, source);
       return;
     }
-    this.where[source] = WHEEL;
-    this.count++;
-    const bucket = (this.bucket + ((ahead * this.perPs) | 0)) & MASK;
-    const next = this.next_;
-    let before = this.heads[bucket] as number;
+    where[source] = WHEEL;
+    count++;
+    const bucket = (clockBucket + ((ahead * perPs) | 0)) & MASK;
+    let before = heads[bucket] as number;
     if (before === -1) {
-      next[source] = -1;
-      this.heads[bucket] = source;
+      following[source] = -1;
+      heads[bucket] = source;
       const word = bucket >> 5;
-      this.words[word] = (this.words[word] as number) | (1 << (bucket & 31));
-      this.summary[word >> 5] = (this.summary[word >> 5] as number) | (1 << (word & 31));
+      words[word] = (words[word] as number) | (1 << (bucket & 31));
+      summary[word >> 5] = (summary[word >> 5] as number) | (1 << (word & 31));
       return;
     }
     const first = times[before] as number;
     if (timePs < first || (timePs === first && source < before)) {
-      next[source] = before;
-      this.heads[bucket] = source;
+      following[source] = before;
+      heads[bucket] = source;
       return;
     }
-    let after = next[before] as number;
+    let after = following[before] as number;
     while (after !== -1) {
       const time = times[after] as number;
       if (time > timePs || (time === timePs && after > source)) break;
       before = after;
-      after = next[before] as number;
+      after = following[before] as number;
     }
-    next[source] = after;
-    next[before] = source;
+    following[source] = after;
+    following[before] = source;
   }
 
-  /** Makes sure that `source` is woken at `timePs` or earlier. */
-  pushEarlier(timePs: number, source: number): void {
-    if (this.isPending(source)) {
-      if ((this.times[source] as number) <= timePs) return;
-      this.remove(source);
+  function pushEarlier(timePs: number, source: number): void {
+    if (isPending(source)) {
+      if ((times[source] as number) <= timePs) return;
+      remove(source);
     }
-    this.push(timePs, source);
+    push(timePs, source);
   }
 
-  /** Forgets the pending event of a source, if there is one. */
-  remove(source: number): void {
-    const where = this.where[source] ?? NOWHERE;
-    if (where === NOWHERE) return;
-    this.where[source] = NOWHERE;
-    if (where === FAR) return; // its entry in the heap is stale now and will be skipped
-    this.count--;
-    const ahead = (this.times[source] as number) - this.beginPs;
-    const bucket = (this.bucket + ((ahead * this.perPs) | 0)) & MASK;
-    const next = this.next_;
-    let at = this.heads[bucket] as number;
+  function remove(source: number): void {
+    const place = where[source] as number;
+    if (place === NOWHERE) return;
+    where[source] = NOWHERE;
+    if (place === FAR) return; // its entry in the heap is stale now and will be skipped
+    count--;
+    const ahead = (times[source] as number) - (clock[BEGIN] as number);
+    const bucket = (clockBucket + ((ahead * perPs) | 0)) & MASK;
+    let at = heads[bucket] as number;
     if (at === source) {
-      this.heads[bucket] = next[source] as number;
-      if (next[source] === -1) this.clear(bucket);
+      heads[bucket] = following[source] as number;
+      if (following[source] === -1) clear(bucket);
       return;
     }
-    while (next[at] !== source) at = next[at] as number;
-    next[at] = next[source] as number;
+    while (following[at] !== source) at = following[at] as number;
+    following[at] = following[source] as number;
   }
 
-  /** Takes the earliest event that is due at `limitPs` or before, and answers its source; -1 when there is none. */
-  next(limitPs: number): number {
-    let bucket = this.bucket;
-    let source = this.heads[bucket] as number;
+  function next(limitPs: number): number {
+    let bucket = clockBucket;
+    let source = heads[bucket] as number;
     if (source === -1) {
-      bucket = this.search(limitPs);
+      bucket = search(limitPs);
       if (bucket === -1) return -1;
-      source = this.heads[bucket] as number;
+      source = heads[bucket] as number;
     }
-    const time = this.times[source] as number;
+    const time = times[source] as number;
     if (time > limitPs) return -1;
-    if (bucket !== this.bucket) {
-      this.beginPs += ((bucket - this.bucket) & MASK) * this.bucketPs;
-      this.bucket = bucket;
+    if (bucket !== clockBucket) {
+      clock[BEGIN] = (clock[BEGIN] as number) + ((bucket - clockBucket) & MASK) * bucketPs;
+      clockBucket = bucket;
     }
-    this.timePs = time;
-    this.count--;
-    this.where[source] = NOWHERE;
-    const after = this.next_[source] as number;
-    this.heads[bucket] = after;
-    if (after === -1) this.clear(bucket);
+    clock[NOW] = time;
+    count--;
+    where[source] = NOWHERE;
+    const after = following[source] as number;
+    heads[bucket] = after;
+    if (after === -1) clear(bucket);
     return source;
   }
 
-  private clear(bucket: number): void {
+  function clear(bucket: number): void {
     const word = bucket >> 5;
-    const left = (this.words[word] as number) & ~(1 << (bucket & 31));
-    this.words[word] = left;
-    if (left === 0) this.summary[word >> 5] = (this.summary[word >> 5] as number) & ~(1 << (word & 31));
+    const left = (words[word] as number) & ~(1 << (bucket & 31));
+    words[word] = left;
+    if (left === 0) summary[word >> 5] = (summary[word >> 5] as number) & ~(1 << (word & 31));
   }
 
   /** The first bucket from the clock's on that holds something. The clock's own is empty. -1 when nothing is due by `limitPs`. */
-  private search(limitPs: number): number {
-    while (this.farCount > 0 && (this.farTimes[0] as number) - this.beginPs < this.spanPs) this.takeFar();
-    while (this.count === 0) {
+  function search(limitPs: number): number {
+    while (farCount > 0 && (farTimes[0] as number) - (clock[BEGIN] as number) < spanPs) takeFar();
+    while (count === 0) {
       // Only far events are left: the clock jumps, but never past the limit, or an earlier push would find no bucket.
-      if (this.farCount === 0 || (this.farTimes[0] as number) > limitPs) return -1;
-      this.beginPs = Math.floor((this.farTimes[0] as number) / this.bucketPs) * this.bucketPs;
-      while (this.farCount > 0 && (this.farTimes[0] as number) - this.beginPs < this.spanPs) this.takeFar();
+      if (farCount === 0 || (farTimes[0] as number) > limitPs) return -1;
+      clock[BEGIN] = Math.floor((farTimes[0] as number) / bucketPs) * bucketPs;
+      while (farCount > 0 && (farTimes[0] as number) - (clock[BEGIN] as number) < spanPs) takeFar();
     }
-    let word = this.bucket >> 5;
-    let bits = (this.words[word] as number) & (-1 << (this.bucket & 31));
+    let word = clockBucket >> 5;
+    let bits = (words[word] as number) & (-1 << (clockBucket & 31));
     if (bits === 0) {
       let group = word >> 5;
       // -1 << 32 is -1 << 0: the last word of a group has none after it.
-      let some = (word & 31) === 31 ? 0 : (this.summary[group] as number) & (-1 << ((word & 31) + 1));
+      let some = (word & 31) === 31 ? 0 : (summary[group] as number) & (-1 << ((word & 31) + 1));
       while (some === 0) {
         group = (group + 1) & ((BUCKETS >> 10) - 1);
-        some = this.summary[group] as number;
+        some = summary[group] as number;
       }
       word = (group << 5) | (31 - Math.clz32(some & -some));
-      bits = this.words[word] as number;
+      bits = words[word] as number;
     }
     return (word << 5) | (31 - Math.clz32(bits & -bits));
   }
 
   // ---- the far heap: 4-ary, ordered by time and then source ---------------------------------------------------------
 
-  private pushFar(timePs: number, source: number): void {
-    if (this.farCount === this.farTimes.length) {
-      const times = new Float64Array(this.farCount * 2);
-      times.set(this.farTimes);
-      this.farTimes = times;
-      const sources = new Int32Array(this.farCount * 2);
-      sources.set(this.farSources);
-      this.farSources = sources;
+  function pushFar(timePs: number, source: number): void {
+    if (farCount === farTimes.length) {
+      const wider = new Float64Array(farCount * 2);
+      wider.set(farTimes);
+      farTimes = wider;
+      const more = new Int32Array(farCount * 2);
+      more.set(farSources);
+      farSources = more;
     }
-    const times = this.farTimes;
-    const sources = this.farSources;
-    let at = this.farCount++;
+    let at = farCount++;
     while (at > 0) {
       const parent = (at - 1) >> 2;
-      const parentTime = times[parent] as number;
-      if (parentTime < timePs || (parentTime === timePs && (sources[parent] as number) <= source)) break;
-      times[at] = parentTime;
-      sources[at] = sources[parent] as number;
+      const parentTime = farTimes[parent] as number;
+      if (parentTime < timePs || (parentTime === timePs && (farSources[parent] as number) <= source)) break;
+      farTimes[at] = parentTime;
+      farSources[at] = farSources[parent] as number;
       at = parent;
     }
-    times[at] = timePs;
-    sources[at] = source;
+    farTimes[at] = timePs;
+    farSources[at] = source;
   }
 
   /** Moves the heap's first entry into the wheel, or drops it when its event was removed meanwhile. */
-  private takeFar(): void {
-    const times = this.farTimes;
-    const sources = this.farSources;
-    const timePs = times[0] as number;
-    const source = sources[0] as number;
-    const length = --this.farCount;
+  function takeFar(): void {
+    const timePs = farTimes[0] as number;
+    const source = farSources[0] as number;
+    const length = --farCount;
     if (length > 0) {
-      const lastTime = times[length] as number;
-      const lastSource = sources[length] as number;
+      const lastTime = farTimes[length] as number;
+      const lastSource = farSources[length] as number;
       let at = 0;
       for (;;) {
         const first = (at << 2) + 1;
         if (first >= length) break;
         let least = first;
-        let leastTime = times[first] as number;
+        let leastTime = farTimes[first] as number;
         const end = first + 4 < length ? first + 4 : length;
         for (let child = first + 1; child < end; child++) {
-          const time = times[child] as number;
-          if (time < leastTime || (time === leastTime && (sources[child] as number) < (sources[least] as number))) {
+          const time = farTimes[child] as number;
+          if (
+            time < leastTime ||
+            (time === leastTime && (farSources[child] as number) < (farSources[least] as number))
+          ) {
             least = child;
             leastTime = time;
           }
         }
-        if (leastTime > lastTime || (leastTime === lastTime && (sources[least] as number) >= lastSource)) break;
-        times[at] = leastTime;
-        sources[at] = sources[least] as number;
+        if (leastTime > lastTime || (leastTime === lastTime && (farSources[least] as number) >= lastSource)) break;
+        farTimes[at] = leastTime;
+        farSources[at] = farSources[least] as number;
         at = least;
       }
-      times[at] = lastTime;
-      sources[at] = lastSource;
+      farTimes[at] = lastTime;
+      farSources[at] = lastSource;
     }
-    if (this.where[source] === FAR && this.times[source] === timePs) this.push(timePs, source);
+    if (where[source] === FAR && times[source] === timePs) push(timePs, source);
   }
 
-  private grow(source: number): void {
-    const length = Math.max(this.times.length * 2, source + 1);
-    const next = new Int32Array(length);
-    next.set(this.next_);
-    this.next_ = next;
-    const times = new Float64Array(length);
-    times.set(this.times);
-    this.times = times;
-    const where = new Uint8Array(length);
-    where.set(this.where);
-    this.where = where;
-  }
+  return {
+    clock,
+    isPending,
+    dueAt,
+    push,
+    pushEarlier,
+    remove,
+    next,
+  };
 }

@@ -181,7 +181,7 @@ export class Connections {
     }));
     if (control?.kind.telemetry === true) {
       this.telemetries = new Telemetries(plane);
-      plane.stamp = this.telemetries;
+      plane.stampWith(this.telemetries);
     }
     this.feedback = {
       nowPs: 0,

@@ -294,7 +294,7 @@ export class SelectiveConnections {
     }));
     if (control?.kind.telemetry === true) {
       this.telemetries = new Telemetries(plane);
-      plane.stamp = this.telemetries;
+      plane.stampWith(this.telemetries);
     }
     this.feedback = {
       nowPs: 0,
@@ -798,7 +798,7 @@ export class SelectiveConnections {
   /** Answers with all that is known; the bitmap ends with the packet itself, or begins with it. */
   private acknowledge(flow: SelectiveFlow, packet: number, number: number, fromHere: boolean): void {
     const { packets } = this.plane;
-    if (packet << SAID_SHIFT >= this.said.length) this.growSaid();
+    if (packet << SAID_SHIFT >= this.said.length) this.growSaid(packet);
     const base = fromHere ? number : Math.max(number - (BITMAP - 1), flow.expected + 1);
     const s = packet << SAID_SHIFT;
     this.said[s + SAID_BYTES] = flow.receivedBytes;
@@ -823,8 +823,8 @@ export class SelectiveConnections {
     return bits;
   }
 
-  private growSaid(): void {
-    const said = new Float64Array(this.plane.packets.length << SAID_SHIFT);
+  private growSaid(packet: number): void {
+    const said = new Float64Array(Math.max(4096, 2 * packet) << SAID_SHIFT);
     said.set(this.said);
     this.said = said;
   }

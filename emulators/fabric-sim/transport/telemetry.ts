@@ -29,7 +29,7 @@ export class Telemetries implements PacketStamp {
 
   /** The packet starts empty. */
   begin(packet: number): void {
-    if (packet >= this.hops.length) this.grow();
+    if (packet >= this.hops.length) this.grow(packet);
     this.hops[packet] = 0;
   }
 
@@ -60,8 +60,8 @@ export class Telemetries implements PacketStamp {
     return view;
   }
 
-  private grow(): void {
-    const length = this.plane.packets.length;
+  private grow(packet: number): void {
+    const length = Math.max(4096, 2 * packet);
     const hops = new Uint8Array(length);
     hops.set(this.hops);
     this.hops = hops;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { createNetwork } from '../../../emulators/fabric-sim/fabric/create-network.ts';
 import { marksOf, markingProbability } from '../../../emulators/fabric-sim/fabric/red-marking.ts';
-import { EventQueue } from '../../../emulators/fabric-sim/kernel/event-queue.ts';
+import { createEventQueue, NOW } from '../../../emulators/fabric-sim/kernel/event-queue.ts';
 import { Random } from '../../../emulators/fabric-sim/kernel/random.ts';
 import { DEFAULT_FABRIC } from '../../../harness/model/fabric-settings.ts';
 import { cable, type Topology } from '../../../harness/model/topology.ts';
@@ -547,7 +547,7 @@ void t.test('time runs forward, ties run in the order asked for, and overflow is
   t.throws(() => network.advance(99), RangeError);
   t.throws(() => network.at(99, () => {}), RangeError);
   t.throws(() => network.advance(2 ** 53), RangeError);
-  t.throws(() => new EventQueue().push(2 ** 53, 1), /beyond 2\^53 ps/);
+  t.throws(() => createEventQueue({ bucketPs: 1, sources: 2 }).push(2 ** 53, 1), /beyond 2\^53 ps/);
   t.throws(() => network.flow({ source: 'h0', target: 's', bytes: 1, entropy: 1 }), /switch, not a host/);
   t.throws(() => network.flow({ source: 'h0', target: 'h0', bytes: 1, entropy: 1 }), RangeError);
   t.throws(() => network.setSpan('none', 'a-to-b', { loss: 0.1 }), /no span none/);
@@ -563,7 +563,7 @@ void t.test('the event queue answers any mix of pushes, removals and moves in or
         maxLength: 400,
       }),
       (bucketPs, actions) => {
-        const queue = new EventQueue(bucketPs);
+        const queue = createEventQueue({ bucketPs, sources: 41 });
         const due = new Map<number, number>();
         let now = 0;
         const next = (limit: number) => {
@@ -573,7 +573,7 @@ void t.test('the event queue answers any mix of pushes, removals and moves in or
           if (first === undefined || expected === -1) return true;
           now = first[1];
           due.delete(expected);
-          return queue.timePs === now;
+          return queue.clock[NOW] === now;
         };
         for (const [action, ahead, source] of actions) {
           if (action === 'push' && !due.has(source)) {
