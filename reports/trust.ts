@@ -1,4 +1,6 @@
 import type { KpiError, MeasurementError, RecordLine } from '../harness/model/record.ts';
+import { FLOW_ERROR } from '../harness/model/flow-error.ts';
+import { granularityText } from '../harness/model/granularity.ts';
 import { TRAIN_ERROR } from '../harness/model/train-error.ts';
 import { print } from '../harness/model/units.ts';
 import type { RunVerdict } from '../harness/model/verdict.ts';
@@ -36,6 +38,13 @@ function trainText(trainPackets: number | null): string {
   const percent = (share: number): string => print(share, 'share');
   return `${trainPackets} packets move as one. Measured against single packets at ${n}: goodput within ${percent(goodput)}, completion time of a sudden incast up to ${percent(burstTime)} and ECN marks of bursts up to ${percent(burstMarks)} high. Judge ECN counts of bursts at --train 1.`;
 }
+
+/** What flow level costs, by family. */
+const FLOW_TEXT = `rates, no packets: no queues, marks, pauses or congestion control are seen. Round times, measured against single packets: ${Object.entries(
+  FLOW_ERROR,
+)
+  .map(([family, error]) => `${family} within ${print(error, 'share')}`)
+  .join(', ')}. Elsewhere the error is not known, and no U holds it.`;
 
 /** Name and value, one under the other; nested values as JSON. */
 const factList = (facts: Readonly<Record<string, unknown>>): Markup =>
@@ -108,6 +117,8 @@ export function trustSection(
         'record format': run.format,
         load: loadText(run.plan.load),
         'train size': trainText(run.trainPackets),
+        ...(run.granularity && { granularity: granularityText(run.granularity) }),
+        ...(Object.values(run.granularity ?? {}).includes('flow') && { 'flow level': FLOW_TEXT }),
         'world options': Object.keys(run.options).length === 0 ? 'none' : run.options,
         profile: run.profile?.name ?? 'none',
       }),

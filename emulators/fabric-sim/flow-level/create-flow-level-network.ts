@@ -22,8 +22,6 @@ import { Forwarding, type Way } from './forwarding.ts';
 import { shareCorrection, type ShareCorrection } from './share-correction.ts';
 import { SteadyDatagrams } from './steady-datagrams.ts';
 
-/** ECN thresholds are declared for ports of this rate. */
-const REFERENCE_BPS = 100e9;
 const ACK_EXTRA_BYTES = 4;
 
 /**
@@ -31,8 +29,8 @@ const ACK_EXTRA_BYTES = 4;
  * a departure or a change, whatever the number of bytes.
  *
  * - **Rates** are max-min fair shares ({@link FairShares}) of what links carry, in wire bytes; a flow that a link other than its own NIC
- *   holds back gets the measured fraction of its share that the transport reaches there ({@link shareCorrection}) from one round trip
- *   on, unless all that such flows have to send fits below the marking threshold. A window is a cap of window / RTT.
+ *   holds back gets the measured fraction of its share that the transport reaches there ({@link shareCorrection}). A window is a cap of
+ *   window / RTT.
  * - **Random loss** takes (1 - p) / (1 - p + p W) of a rate, W the packets in flight: go-back-N throws away what follows a loss
  *   (methods and numbers, section 6). The last packet of what a sender has is lost with p, and found by the timer.
  * - **Latency** is propagation and the store-and-forward of the last packet; there are no queues. ACKs take no bandwidth (0.13 % of a link
@@ -66,7 +64,6 @@ class FlowLevel implements Network, FlowHost, Repeats {
   private readonly shares: FairShares<FluidFlow>;
   private readonly correction: ShareCorrection;
   private readonly windowBytes: number;
-  private readonly markingBytes: number;
   /** Asked for from outside; and what flows have under way. At equal times the former come first, as in the packet engine. */
   private readonly calls = new PendingCalls();
   private readonly arrivals = new PendingCalls();
@@ -101,7 +98,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
   constructor({ topology, seed, overheadBytes = ROCE_OVERHEAD_BYTES }: NetworkOptions) {
     if (!Number.isSafeInteger(seed) || seed < 0)
       throw new RangeError(`Seed ${seed} is not a whole number from 0 to 2^53.`);
-    const { roce, ecn } = topology.settings;
+    const { roce } = topology.settings;
     const wiring = wire(topology);
     this.wiring = wiring;
     this.overheadBytes = overheadBytes;
@@ -121,7 +118,6 @@ class FlowLevel implements Network, FlowHost, Repeats {
       isHost: Uint8Array.from(wiring.node, node => (node < wiring.hosts ? 1 : 0)),
     });
     this.correction = shareCorrection(topology.settings);
-    this.markingBytes = ecn === null ? Number.POSITIVE_INFINITY : magnitude(ecn.min);
     this.dice = new Random(seed, 2);
     this.taken = new Float64Array(ports);
     const floats = () => new Float64Array(ports);
@@ -268,28 +264,15 @@ class FlowLevel implements Network, FlowHost, Repeats {
   private reached(flow: FluidFlow): number {
     const { limitedBy: link, sharers } = flow;
     if (link < 0 || link === flow.links[0] || flow.stalled) return 1;
-    const capacity = this.wiring.rateBps[link] as number;
-    const demand = this.demandOn(link);
-    if (demand.lineBps <= capacity * 1.0001) return 1;
-    const queued = demand.wireBytes * (1 - capacity / demand.lineBps);
-    if (queued <= (this.markingBytes * capacity) / REFERENCE_BPS) return 1;
-    // A sender goes on at full rate until the first news of congestion has come back.
-    const rttPs = flow.rttPs();
-    const lastsPs = (flow.messageWire * 8e12) / flow.shareBps;
-    const informed = Math.max(0, 1 - rttPs / lastsPs);
-    return 1 - (1 - this.correction({ flows: sharers, rttPs })) * informed;
+    // A link that its senders' NICs can not fill builds no queue.
+    if (this.lineBpsInto(link) <= (this.wiring.rateBps[link] as number) * 1.0001) return 1;
+    return this.correction({ flows: sharers, rttPs: flow.rttPs(), bytes: flow.messageWire });
   }
 
-  private demandOn(link: number): { readonly lineBps: number; readonly wireBytes: number } {
+  private lineBpsInto(link: number): number {
     const lines = new Map<number, number>();
-    let wireBytes = 0;
-    for (const flow of this.shares.flowsOn[link] as Set<FluidFlow>) {
-      lines.set(flow.source, flow.lineBps);
-      wireBytes += flow.messageWire;
-    }
-    let lineBps = 0;
-    for (const rate of lines.values()) lineBps += rate;
-    return { lineBps, wireBytes };
+    for (const flow of this.shares.flowsOn[link] as Set<FluidFlow>) lines.set(flow.source, flow.lineBps);
+    return [...lines.values()].reduce((sum, rate) => sum + rate, 0);
   }
 
   private route(stream: SteadyDatagrams): void {

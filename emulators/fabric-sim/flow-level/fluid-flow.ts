@@ -244,6 +244,13 @@ export class FluidFlow implements Flow, Sharer, Departing {
       if (usedToPass && !passes) this.breakOff(before, wasJoined);
       else if (!usedToPass && passes && this.state === 'void' && this.voidWire < this.endWire) this.expectNak();
     }
+    this.begin();
+  }
+
+  /** Loads the way, if there is something to send: into the void when the way ends. */
+  private begin(): void {
+    if (this.state === 'good' && !this.passes && this.sending < this.messages.length)
+      this.enterVoid(this.sentWire, this.host.nowPs + this.host.timeoutPs);
     if (this.shouldLoad()) this.host.join(this);
   }
 
@@ -482,13 +489,10 @@ export class FluidFlow implements Flow, Sharer, Departing {
   }
 
   private start(): void {
-    const first = this.way === undefined;
     this.reroute();
     if (this.joined) return;
-    if (first || this.state === 'good') {
-      if (!this.passes) this.enterVoid(this.sentWire, this.host.nowPs + this.host.timeoutPs);
-    } else if (this.passes) this.expectNak();
-    if (this.shouldLoad()) this.host.join(this);
+    if (this.state === 'void' && this.passes) this.expectNak();
+    this.begin();
   }
 
   private plan(): void {

@@ -97,7 +97,8 @@ export class SteadyDatagrams implements DatagramStream {
     if (this.stopped) return;
     this.host.refresh();
     this.settle();
-    this.stoppedPs = this.host.nowPs;
+    // What is due at this very instant has left.
+    this.stoppedPs = this.host.nowPs + 1;
   }
 
   /** The way is another one for those sent from `lagPs` ago on. */
