@@ -8,16 +8,16 @@ import { phasesOf } from './limits.ts';
  * A plan up to this many packet-hops is played packet by packet: some seconds on one core at the 1 to 4 million a second of
  * `bench/packet-rate.ts`. Its numbers then have no error of the simulator's shortcuts.
  */
-export const PACKETS_UP_TO = 5e6;
+const PACKETS_UP_TO = 5e6;
 
 /** Above that, packets move in trains of this many; what it costs is in `model/train-error.ts`. */
-export const TRAIN_PACKETS = 8;
+const TRAIN_PACKETS = 8;
 
 /**
  * A phase above this many packet-hops is played at flow level, where what it is asked allows: 250 million trains would take minutes, longer than
  * a scenario should.
  */
-export const TRAINS_UP_TO = 2e9;
+const TRAINS_UP_TO = 2e9;
 
 /**
  * How finely each phase is simulated. A matter of the plan alone, never of the machine: the same plan is played alike everywhere.

@@ -448,22 +448,21 @@ class FlowLevel implements Network, FlowHost, Repeats {
     flow.onPlan = departPs => this.departures.set(flow, departPs);
     this.flows.push(flow);
     this.changes++;
-    const engine = this;
     const handle: Flow = {
       id: flow.id,
-      delivered() {
-        engine.flush();
+      delivered: () => {
+        this.flush();
         return flow.delivered();
       },
       rateBps: () => flow.rateBps(),
-      send(bytes, callbacks) {
-        engine.flush();
-        engine.live.add(flow);
+      send: (bytes, callbacks) => {
+        this.flush();
+        this.live.add(flow);
         flow.send(bytes, callbacks);
       },
-      stop() {
-        engine.changes++;
-        engine.flush();
+      stop: () => {
+        this.changes++;
+        this.flush();
         flow.stop();
       },
     };
@@ -479,10 +478,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
     const { source, target } = this.ends(request);
     const stream = new SteadyDatagrams(
       {
-        engine: this,
-        get nowPs() {
-          return this.engine.nowPs;
-        },
+        now: () => this.nowPs,
         refresh: () => this.refresh(),
         carried: (way, { packets, lost }) => {
           this.injected += packets;
@@ -490,7 +486,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
           const wire = datagramWireBytes(bytes);
           this.load(way, { packets, bytes: packets * (wire - GAP_BYTES), lost: way.whole ? lost : packets });
         },
-      } as ConstructorParameters<typeof SteadyDatagrams>[0] & { readonly engine: FlowLevel },
+      },
       {
         source,
         target,

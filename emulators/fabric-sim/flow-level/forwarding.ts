@@ -43,7 +43,7 @@ export class Forwarding {
     this.spanLoss = new Float64Array(directions);
     this.spanPort = Int32Array.from({ length: directions }, (_, span) => wiring.spanDirection.indexOf(span));
     this.seeds = Int32Array.from({ length: wiring.nodes.length }, (_, node) => switchSeed(seed, node));
-    this.tables = new Array<readonly number[] | undefined>(wiring.nodes.length * wiring.hosts);
+    this.tables = Array.from({ length: wiring.nodes.length * wiring.hosts });
     for (let host = 0; host < wiring.hosts; host++)
       this.tables.fill(wiring.portsOf[host] as readonly number[], host * wiring.hosts, (host + 1) * wiring.hosts);
   }

@@ -24,7 +24,7 @@ const DCQCN_SHARE: readonly (readonly (readonly number[])[])[] = [
   [[0.996, 0.936, 0.638, 0.497], [0.998, 0.933, 0.665, 0.499], [0.999, 0.949, 0.588, 0.499], [0.998, 0.961, 0.604, 0.575], [1.000, 0.867, 0.647, 0.612]],
 ];
 
-export interface AtBottleneck {
+interface AtBottleneck {
   /** Flows that the link holds back. */
   readonly flows: number;
   readonly rttPs: number;
@@ -32,31 +32,24 @@ export interface AtBottleneck {
   readonly bytes: number;
 }
 
-/** What a transport makes of its fair share of a link that is full. */
-export interface ShareCorrection {
-  (at: AtBottleneck): number;
-  /** It was measured for these settings; without this the share is taken whole, and its error is not known. */
-  readonly measured: boolean;
-}
+/** What a transport makes of its fair share of a link that is full, as a fraction. */
+export type ShareCorrection = (at: AtBottleneck) => number;
 
 const sameSettings = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /**
  * The correction for a fabric's transport. Between the table's points it is linear in the logarithms of bytes, flows and round trip; outside
  * it is that of the nearest point. Without congestion control senders are held back by PFC alone and links are full: 1. For other settings
- * than the table's nothing was measured: 1 as well.
+ * than the table's nothing was measured: 1 as well, with an error that is not known.
  */
 export function shareCorrection({ dcqcn, ecn, roce }: FabricSettings): ShareCorrection {
   const measured =
     sameSettings(dcqcn, HPCC_DCQCN_100G) && sameSettings(ecn, HPCC_ECN_100G) && magnitude(roce.mtu) === 4096;
-  if (!measured) return Object.assign(() => 1, { measured: dcqcn === null });
-  return Object.assign(
-    ({ flows, rttPs, bytes }: AtBottleneck) => {
-      const [size, row, column] = [place(BYTES, bytes), place(FLOWS, flows), place(RTT_US, rttPs / 1e6)];
-      return between(size, s => between(row, r => between(column, c => DCQCN_SHARE[s]?.[r]?.[c] ?? 1)));
-    },
-    { measured },
-  );
+  if (!measured) return () => 1;
+  return ({ flows, rttPs, bytes }) => {
+    const [size, row, column] = [place(BYTES, bytes), place(FLOWS, flows), place(RTT_US, rttPs / 1e6)];
+    return between(size, s => between(row, r => between(column, c => DCQCN_SHARE[s]?.[r]?.[c] ?? 1)));
+  };
 }
 
 interface Place {

@@ -8,7 +8,7 @@ interface Stretch {
 }
 
 export interface DatagramHost {
-  readonly nowPs: number;
+  now(): number;
   /** Brings ways up to the present. */
   refresh(): void;
   carried(way: Way, sent: { readonly packets: number; readonly lost: number }): void;
@@ -31,7 +31,6 @@ export class SteadyDatagrams implements DatagramStream {
   private stoppedPs = Number.POSITIVE_INFINITY;
   /** Oldest first; those before are counted. */
   private stretches: Stretch[] = [];
-  private foldedSent = 0;
   private foldedReceived = 0;
   private carriedUpTo = 0;
   private lossDebt = 0;
@@ -50,7 +49,7 @@ export class SteadyDatagrams implements DatagramStream {
     this.wireBytes = facts.wireBytes;
     this.packetsPerSecond = facts.packetsPerSecond;
     this.firstLinkPsPerByte = facts.firstLinkPsPerByte;
-    this.startPs = host.nowPs;
+    this.startPs = host.now();
   }
 
   get stopped(): boolean {
@@ -66,13 +65,13 @@ export class SteadyDatagrams implements DatagramStream {
   }
 
   sent(): number {
-    return this.sentBefore(this.host.nowPs + 1);
+    return this.sentBefore(this.host.now() + 1);
   }
 
   received(): number {
     this.host.refresh();
     this.settle();
-    const { nowPs } = this.host;
+    const nowPs = this.host.now();
     let received = this.foldedReceived;
     for (const [i, { way }] of this.stretches.entries()) {
       if (!way.whole) continue;
@@ -83,7 +82,7 @@ export class SteadyDatagrams implements DatagramStream {
   }
 
   get underWay(): number {
-    const { nowPs } = this.host;
+    const nowPs = this.host.now();
     let under = 0;
     for (const [i, { way }] of this.stretches.entries())
       if (way.whole)
@@ -98,13 +97,13 @@ export class SteadyDatagrams implements DatagramStream {
     this.host.refresh();
     this.settle();
     // What is due at this very instant has left.
-    this.stoppedPs = this.host.nowPs + 1;
+    this.stoppedPs = this.host.now() + 1;
   }
 
   /** The way is another one for those sent from `lagPs` ago on. */
   reroute(way: Way, lagPs: number): void {
     this.settle();
-    const fromPs = Math.max(this.startPs, this.host.nowPs - lagPs);
+    const fromPs = Math.max(this.startPs, this.host.now() - lagPs);
     while (this.stretches.length > 1 && (this.stretches.at(-1) as Stretch).fromPs >= fromPs) this.stretches.pop();
     if (this.stretches.length === 1 && (this.stretches[0] as Stretch).fromPs >= fromPs) this.stretches.pop();
     this.stretches.push({ fromPs, way });
@@ -153,12 +152,11 @@ export class SteadyDatagrams implements DatagramStream {
   private fold(): void {
     while (this.stretches.length > 2) {
       const [first, second] = this.stretches as [Stretch, Stretch];
-      const over = this.host.nowPs - (first.way.whole ? this.latencyPs(first.way) : 0);
+      const over = this.host.now() - (first.way.whole ? this.latencyPs(first.way) : 0);
       if (second.fromPs > over - 1) return;
       // Lag never reaches back further than the way is long.
-      if (second.fromPs > this.host.nowPs - 2 * this.latencyPs(first.way) - 1) return;
+      if (second.fromPs > this.host.now() - 2 * this.latencyPs(first.way) - 1) return;
       const all = this.between(0, Number.POSITIVE_INFINITY);
-      this.foldedSent += all;
       if (first.way.whole) this.foldedReceived += all;
       this.stretches.shift();
     }
