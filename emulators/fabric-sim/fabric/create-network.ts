@@ -1,6 +1,6 @@
 import { magnitude } from '../../../harness/model/units.ts';
 import { Datagrams } from '../transport/datagrams.ts';
-import { Connections } from '../transport/connection.ts';
+import { createConnections } from '../transport/connection.ts';
 import { controlOf } from '../transport/control-of.ts';
 import { repeatsSelectively, SelectiveConnections } from '../transport/selective-repeat.ts';
 import { createDataPlane, type DataPlane } from './data-plane.ts';
@@ -13,7 +13,7 @@ import { wire } from './wiring.ts';
 /**
  * A packet network at rest at time 0, with no routes on its switches; a host sends everything by its NIC.
  *
- * Same options, same calls: same results, bit for bit. See {@link DataPlane} and {@link Connections} for the laws it follows.
+ * Same options, same calls: same results, bit for bit. See {@link DataPlane} and {@link createConnections} for the laws it follows.
  *
  * @throws RangeError when the topology or its settings can not be simulated, or `trainPackets` is not in 1..64
  */
@@ -30,7 +30,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const selective = repeatsSelectively(topology.settings)
     ? new SelectiveConnections({ ...transport, seed })
     : undefined;
-  const roce = selective ?? new Connections({ ...transport, trainPackets });
+  const roce = selective ?? createConnections({ ...transport, trainPackets });
   const streams: Datagrams[] = [];
   plane.attach({
     receive(_host, packet) {

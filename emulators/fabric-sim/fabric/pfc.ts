@@ -1,5 +1,10 @@
 import type { EventQueue } from '../kernel/event-queue.ts';
-import {
+import * as portLayout from './ports.ts';
+import type { Ports } from './ports.ts';
+import { PAUSE_WIRE_BYTES } from './wire-size.ts';
+
+// Copies: V8 folds a module's own constants into its code, imported ones are read at each use.
+const {
   DELAY,
   FAR_PORT,
   FORWARDING,
@@ -7,13 +12,11 @@ import {
   PAUSED,
   PORT_FLOAT_SHIFT,
   PORT_SHIFT,
-  type Ports,
   PRIORITIES,
   PS_PER_BYTE,
   QUEUE_SHIFT,
   WAITING,
-} from './ports.ts';
-import { PAUSE_WIRE_BYTES } from './wire-size.ts';
+} = portLayout;
 
 /** PFC frames on their way per link: two thresholds apart, so a few are many. */
 const FRAMES = 16;
