@@ -1,4 +1,6 @@
 import type { Comparison } from './comparison.ts';
+import { cubicPackets } from './cubic-packets.ts';
+import { selectiveRepeatLoss } from './selective-repeat.ts';
 import { collectiveRuns } from './collective-runs.ts';
 import { collectives } from './collectives.ts';
 import { dcqcnDistance } from './dcqcn-distance.ts';
@@ -29,5 +31,7 @@ export const comparisons: readonly Comparison[] = [
   // The loads of 50 and 70 %, and packet by packet: bench/themis.ts.
   themis({ load: 30, trainPackets: 8 }),
   uec,
+  selectiveRepeatLoss,
+  cubicPackets,
   //
 ];
