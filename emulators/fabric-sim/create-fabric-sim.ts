@@ -8,6 +8,9 @@ import { createSwitchingNetwork } from './flow-level/create-switching-network.ts
 /** The last picosecond that a float64 holds exactly: 2.5 h. */
 const LAST_PS = Number.MAX_SAFE_INTEGER;
 
+/** At flow level what happens is rarer than a picosecond: 13 days, to 128 ps in the end. After 2.5 h packets can not take over. */
+const LAST_FLOW_PS = 2 ** 60;
+
 /** Payload of a probe datagram, B. */
 const PROBE_BYTES = 128;
 
@@ -64,8 +67,11 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
       switching.switchTo(granularity);
     },
     advance(untilPs, until) {
-      if (!(untilPs <= LAST_PS))
-        throw new RangeError(`Virtual time ends at ${LAST_PS} ps (2.5 h), ${untilPs} ps was asked for.`);
+      const lastPs = switching?.granularity === 'flow' ? LAST_FLOW_PS : LAST_PS;
+      if (!(untilPs <= lastPs))
+        throw new RangeError(
+          `Virtual time ends at ${lastPs} ps (${lastPs === LAST_PS ? '2.5 h by packets, 13 days at flow level' : '13 days'}), ${untilPs} ps was asked for.`,
+        );
       if (until && until.job.rounds.length >= until.rounds) return;
       awaited = until;
       try {

@@ -142,7 +142,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
   // ---- time ----
 
   advance(untilPs: number): void {
-    if (!Number.isSafeInteger(untilPs) || untilPs < this.nowPs)
+    if (!Number.isInteger(untilPs) || untilPs < this.nowPs)
       throw new RangeError(`Cannot advance from ${this.nowPs} ps to ${untilPs} ps.`);
     this.stopping = false;
     this.untilPs = untilPs;

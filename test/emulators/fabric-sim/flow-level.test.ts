@@ -161,6 +161,26 @@ await t.test('a change ends the counting: a cut span shows in the next round', a
   test.ok(job.rounds.every(({ wrong }) => wrong === 0));
 });
 
+await t.test('a day of training is played at flow level, which packets can not reach', async test => {
+  const sim = createFabricSim({ topology: TWO_SPANS, seed: 3, trainPackets: 1, granularity: 'flow' });
+  const job = sim.startJob({
+    kind: 'training-iteration',
+    algorithm: 'ring',
+    bytes: '8 MiB',
+    buckets: 2,
+    compute: '60 s',
+    overlap: '0 %',
+  });
+  const dayPs = 86_400e12;
+  sim.advance(dayPs);
+  test.equal(sim.nowPs, dayPs);
+  // Each iteration takes 60 s and some ms: 1439 are done after 24 h.
+  test.equal(job.rounds.length, 1439);
+  test.throws(() => sim.playAs('packet'), RangeError, 'packets have 2.5 h');
+  const packets = createFabricSim({ topology: TWO_SPANS, seed: 3, trainPackets: 1 });
+  test.throws(() => packets.advance(dayPs), /2\.5 h/);
+});
+
 // ---- error against packets, by scenario family ----
 
 const SITES = twoSites({
