@@ -45,7 +45,11 @@ interface Played {
   readonly events: number;
 }
 
-function play(load: Load, granularity: Granularity, until: { readonly rounds: number } | { readonly ps: number }): Played {
+function play(
+  load: Load,
+  granularity: Granularity,
+  until: { readonly rounds: number } | { readonly ps: number },
+): Played {
   const sim = createFabricSim({ topology, seed: 7, trainPackets: 1, granularity });
   const before = process.cpuUsage();
   const job = sim.startJob(load);
@@ -61,11 +65,17 @@ function play(load: Load, granularity: Granularity, until: { readonly rounds: nu
   };
 }
 
-console.log('job                          granularity  iterations   iteration ms  virtual s   CPU s   virtual s / CPU s   times packet');
+console.log(
+  'job                          granularity  iterations   iteration ms  virtual s   CPU s   virtual s / CPU s   times packet',
+);
 for (const { name, load, iterations } of JOBS) {
   let packetSpeed = 0;
   for (const granularity of ['packet', 'train:8', 'flow'] as const) {
-    const { virtualS, cpuS, roundMs, events } = play(load, granularity, granularity === 'flow' ? { ps: HOUR_PS } : { rounds: iterations });
+    const { virtualS, cpuS, roundMs, events } = play(
+      load,
+      granularity,
+      granularity === 'flow' ? { ps: HOUR_PS } : { rounds: iterations },
+    );
     const speed = virtualS / cpuS;
     if (granularity === 'packet') packetSpeed = speed;
     console.log(
