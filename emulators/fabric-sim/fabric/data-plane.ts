@@ -62,12 +62,15 @@ const {
   WIRE_BYTES,
 } = packetLayout;
 const {
+  ARRIVED_BYTES,
+  ARRIVED_PACKETS,
   BUSY_UNTIL,
   DELAY,
   DEPTH_BYTES,
-  DROPS,
   EARLY_PS_PER_BYTE,
+  FAR_FORWARDING,
   FAR_NODE,
+  FAR_PAUSES,
   FAR_PORT,
   FORWARDING,
   HEAD,
@@ -76,7 +79,6 @@ const {
   MARKS_FROM,
   NODE,
   PAUSED,
-  PAUSES,
   PEAK_BYTES,
   PORT_FLOAT_SHIFT,
   PORT_SHIFT,
@@ -85,8 +87,6 @@ const {
   QUEUE_FLOAT_SHIFT,
   QUEUE_INT_SHIFT,
   QUEUE_SHIFT,
-  RX_BYTES,
-  RX_PACKETS,
   SENT,
   SPAN,
   TURN,
@@ -221,6 +221,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     sources: SOURCES_PER_PORT * ports.count + MOST_ACTORS,
   });
   const { clock } = events;
+  const nicPorts = Int32Array.from({ length: hosts }, (_, host) => wiring.portsOf[host]?.[0] as number);
   const now = (): number => clock[NOW] as number;
   const totals = new Float64Array(5);
   const links = createLinks(ports, packets, events);
@@ -257,6 +258,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
 
   const zeros = (length = portCount) => new Float64Array(length);
   const ecnMarked = zeros();
+  const portDrops = zeros();
   const queueDrops = zeros(ports.count * PRIORITIES);
   const trimmedPackets = zeros();
   const releasesAtEnd = switching.releaseAt === 'end';
@@ -301,7 +303,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     const node = wiring.node[port] as number;
     const overSpan = (wiring.spanDirection[port] as number) >= 0;
     if (node < wiring.hosts || (overSpan && pfc.overSpans !== true)) continue;
-    ports.ints[(port << PORT_SHIFT) + PAUSES] = 1 << dataPriority;
+    ints[((wiring.peer[port] as number) << PORT_SHIFT) + FAR_PAUSES] = 1 << dataPriority;
     xoffBytes[port] = magnitude(pfc.xoff) * scale(port);
     xonBytes[port] = magnitude(pfc.xon) * scale(port);
     // Still coming after xoff: what a round trip holds, the pause frame's own time, and the unit (train) that the far end has begun.
@@ -393,14 +395,14 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   function sendFromHost(host: number, packet: number): void {
     const at = packet << PACKET_SHIFT;
     totals[INJECTED] = (totals[INJECTED] as number) + (packetInts[at + COUNT] as number);
-    const port = wiring.portsOf[host]?.[0] as number;
+    const port = nicPorts[host] as number;
     if (ints[(port << PORT_SHIFT) + FORWARDING] === 0) discard(port, packet);
     else enqueue(port, packet, ((packetInts[at + META] as number) >> PRIORITY_SHIFT) & 7);
   }
 
   /** A flow of the host may have something to send from now on. */
   function kick(host: number): void {
-    const port = wiring.portsOf[host]?.[0] as number;
+    const port = nicPorts[host] as number;
     if (((ints[(port << PORT_SHIFT) + PAUSED] as number) & (1 << dataPriority)) === 0)
       arm(port, Math.max(now(), busyUntil(port)));
   }
@@ -610,27 +612,27 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     const port = ints[i + FAR_PORT] as number;
     const count = packetInts[at + COUNT] as number;
     totals[HOPS] = (totals[HOPS] as number) + count;
-    if (ints[(port << PORT_SHIFT) + FORWARDING] === 0) {
+    if (ints[i + FAR_FORWARDING] === 0) {
       discard(port, packet);
       return;
     }
-    const f = port << PORT_FLOAT_SHIFT;
-    floats[f + RX_BYTES] =
-      (floats[f + RX_BYTES] as number) + (packetInts[at + WIRE_BYTES] as number) - count * GAP_BYTES;
-    floats[f + RX_PACKETS] = (floats[f + RX_PACKETS] as number) + count;
+    const f = link << PORT_FLOAT_SHIFT;
+    floats[f + ARRIVED_BYTES] =
+      (floats[f + ARRIVED_BYTES] as number) + (packetInts[at + WIRE_BYTES] as number) - count * GAP_BYTES;
+    floats[f + ARRIVED_PACKETS] = (floats[f + ARRIVED_PACKETS] as number) + count;
     if (watching) show(port, packet, 'in');
     const node = ints[i + FAR_NODE] as number;
     if (node < hosts) {
       totals[DELIVERED] = (totals[DELIVERED] as number) + count;
       (endpoints as Endpoints).receive(node, packet);
-    } else forward(node, port, packet);
+    } else forward(node, link, packet);
   }
 
-  function forward(node: number, from: number, packet: number): void {
+  function forward(node: number, link: number, packet: number): void {
     const at = packet << PACKET_SHIFT;
     const port = forwarding.egress(node, packetInts[at + TARGET] as number, packetInts[at + HASH] as number, now());
     if (port < 0) {
-      discard(from, packet);
+      discard(ints[(link << PORT_SHIFT) + FAR_PORT] as number, packet);
       return;
     }
     const i = port << PORT_SHIFT;
@@ -640,8 +642,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     }
     const priority = ((packetInts[at + META] as number) >> PRIORITY_SHIFT) & 7;
     const bit = 1 << priority;
-    const lossless = ((ints[(from << PORT_SHIFT) + PAUSES] as number) & bit) !== 0;
-    const ingress = lossless ? (from << QUEUE_SHIFT) + priority : -1;
+    const lossless = ((ints[(link << PORT_SHIFT) + FAR_PAUSES] as number) & bit) !== 0;
+    const ingress = lossless ? ((ints[(link << PORT_SHIFT) + FAR_PORT] as number) << QUEUE_SHIFT) + priority : -1;
     packetInts[at + INGRESS] = ingress;
     if (
       ints[i + WAITING] === 0 &&
@@ -703,8 +705,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
 
   function discard(port: number, packet: number, priority?: number): void {
     const count = packetInts[(packet << PACKET_SHIFT) + COUNT] as number;
-    const f = (port << PORT_FLOAT_SHIFT) + DROPS;
-    floats[f] = (floats[f] as number) + count;
+    portDrops[port] = (portDrops[port] as number) + count;
     if (priority !== undefined) {
       const queue = (port << QUEUE_SHIFT) + priority;
       queueDrops[queue] = (queueDrops[queue] as number) + count;
@@ -723,6 +724,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     if (isForwarding(port) === on) return;
     const i = port << PORT_SHIFT;
     ints[i + FORWARDING] = on ? 1 : 0;
+    ints[((ints[i + FAR_PORT] as number) << PORT_SHIFT) + FAR_FORWARDING] = on ? 1 : 0;
     if (!on) {
       for (let priority = 0; priority < PRIORITIES; priority++) flushQueue(port, priority, true);
       flowControl.resume(port, 0xff, now()); // a port without a link partner obeys no pause
@@ -759,7 +761,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         queueDrops[queue] = 0;
       }
       const f = port << PORT_FLOAT_SHIFT;
-      for (const field of [TX_BYTES, RX_BYTES, RX_PACKETS, DROPS]) floats[f + field] = 0;
+      floats[f + TX_BYTES] = 0;
+      const arrivals = (ints[(port << PORT_SHIFT) + FAR_PORT] as number) << PORT_FLOAT_SHIFT;
+      floats[arrivals + ARRIVED_BYTES] = 0;
+      floats[arrivals + ARRIVED_PACKETS] = 0;
+      portDrops[port] = 0;
       ecnMarked[port] = 0;
       trimmedPackets[port] = 0;
       flowControl.resetCounters(port, now());
@@ -798,6 +804,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
 
   function count(port: number): PortCount {
     const f = port << PORT_FLOAT_SHIFT;
+    const arrivals = (ints[(port << PORT_SHIFT) + FAR_PORT] as number) << PORT_FLOAT_SHIFT;
     let queueBytes = 0;
     let txPackets = 0;
     for (let priority = 0; priority < PRIORITIES; priority++) {
@@ -807,11 +814,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     }
     const data = ((port << QUEUE_SHIFT) + dataPriority) << QUEUE_FLOAT_SHIFT;
     return {
-      rxBytes: floats[f + RX_BYTES] as number,
+      rxBytes: floats[arrivals + ARRIVED_BYTES] as number,
       txBytes: floats[f + TX_BYTES] as number,
-      rxPackets: floats[f + RX_PACKETS] as number,
+      rxPackets: floats[arrivals + ARRIVED_PACKETS] as number,
       txPackets,
-      drops: floats[f + DROPS] as number,
+      drops: portDrops[port] as number,
       queuePackets: queueFloats[data + SENT] as number,
       ecnMarked: ecnMarked[port] as number,
       pfcRx: flowControl.framesIn[port] as number,
@@ -934,11 +941,10 @@ export interface QueueCount {
   readonly peakBytes: number;
 }
 
-/** Buckets about as wide as the mean time between events when half of the links are busy with full packets, so few events share one. */
+/** Buckets about as wide as the mean time between events when all links are busy with full packets, so that few events share one. */
 function bucketWidth(wiring: Wiring, fullWireBytes: number): number {
   let perPs = 0;
   for (let port = 0; port < wiring.node.length; port++)
     perPs += 1 / (fullWireBytes * (wiring.psPerByte[port] as number));
-  const meanPs = 2 / Math.max(perPs, 1e-12);
-  return 2 ** Math.min(20, Math.max(4, Math.round(Math.log2(meanPs))));
+  return 2 ** Math.min(20, Math.max(4, Math.round(Math.log2(1 / Math.max(perPs, 1e-12)))));
 }

@@ -45,7 +45,9 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
   const { hosts } = wiring;
   const nicPorts = Int32Array.from({ length: hosts }, (_, host) => wiring.portsOf[host]?.[0] as number);
   const table = new Int32Array((wiring.nodes.length - hosts) * hosts).fill(-1);
-  const groups: Int32Array[] = [];
+  /** Groups one after the other: the number of ports, then the ports. */
+  let members = new Int32Array(64);
+  let used = 0;
   const groupIds = new Map<string, number>();
   const seeds = Int32Array.from({ length: wiring.nodes.length }, (_, node) => switchSeed(seed, node));
 
@@ -53,25 +55,27 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
     if (node < hosts) return nicPorts[node] as number;
     const entry = table[(node - hosts) * hosts + target] as number;
     if (entry >= -1) return entry;
-    const choices = groups[-entry - 2] as Int32Array;
-    if (law === 'ecmp') return choices[ecmpChoice(hash, seeds[node] as number, choices.length)] as number;
-    if (law === 'spray') return choices[random.word() % choices.length] as number;
-    return leastLoaded(choices, ecmpChoice(hash, seeds[node] as number, choices.length), nowPs);
+    const group = -entry - 2;
+    const size = members[group] as number;
+    if (law === 'spray') return members[group + 1 + (random.word() % size)] as number;
+    const choice = ecmpChoice(hash, seeds[node] as number, size);
+    return law === 'ecmp' ? (members[group + 1 + choice] as number) : leastLoaded(group, choice, nowPs);
   }
 
   function hashed(node: number, target: number, hash: number): number {
     if (node < hosts) return nicPorts[node] as number;
     const entry = table[(node - hosts) * hosts + target] as number;
     if (entry >= -1) return entry;
-    const choices = groups[-entry - 2] as Int32Array;
-    return choices[ecmpChoice(hash, seeds[node] as number, choices.length)] as number;
+    const group = -entry - 2;
+    return members[group + 1 + ecmpChoice(hash, seeds[node] as number, members[group] as number)] as number;
   }
 
-  function leastLoaded(choices: Int32Array, from: number, nowPs: number): number {
+  function leastLoaded(group: number, from: number, nowPs: number): number {
+    const size = members[group] as number;
     let best = -1;
     let least = Number.POSITIVE_INFINITY;
-    for (let k = 0; k < choices.length; k++) {
-      const port = choices[(from + k) % choices.length] as number;
+    for (let k = 0; k < size; k++) {
+      const port = members[group + 1 + ((from + k) % size)] as number;
       const work = workPs(port, nowPs);
       if (work < least) {
         least = work;
@@ -89,26 +93,35 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
     return Math.max(0, (floats[f + BUSY_UNTIL] as number) - nowPs) + bytes * (floats[f + PS_PER_BYTE] as number);
   }
 
-  function setGroup(node: number, target: number, ports: readonly number[]): void {
+  function set(node: number, target: number, ports: readonly number[]): void {
     const at = (node - hosts) * hosts + target;
-    if (ports.length === 0) table[at] = -1;
-    else if (ports.length === 1) table[at] = ports[0] as number;
-    else {
-      const key = ports.join();
-      let known = groupIds.get(key);
-      if (known === undefined) {
-        known = groups.push(Int32Array.from(ports)) - 1;
-        groupIds.set(key, known);
-      }
-      table[at] = -2 - known;
+    if (ports.length <= 1) {
+      table[at] = ports[0] ?? -1;
+      return;
     }
+    const key = ports.join();
+    let group = groupIds.get(key);
+    if (group === undefined) {
+      group = used;
+      used += ports.length + 1;
+      if (used > members.length) {
+        const wider = new Int32Array(2 * used);
+        wider.set(members);
+        members = wider;
+      }
+      members.set([ports.length, ...ports], group);
+      groupIds.set(key, group);
+    }
+    table[at] = -2 - group;
   }
 
-  function group(node: number, target: number): readonly number[] {
+  function get(node: number, target: number): readonly number[] {
     const entry = table[(node - hosts) * hosts + target] as number;
     if (entry === -1) return [];
-    return entry >= 0 ? [entry] : [...(groups[-entry - 2] as Int32Array)];
+    if (entry >= 0) return [entry];
+    const group = -entry - 2;
+    return [...members.subarray(group + 1, group + 1 + (members[group] as number))];
   }
 
-  return { egress, hashed, set: setGroup, get: group };
+  return { egress, hashed, set, get };
 }

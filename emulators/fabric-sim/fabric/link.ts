@@ -5,7 +5,7 @@ import * as portLayout from './ports.ts';
 import type { Ports } from './ports.ts';
 
 // Copies: V8 folds a module's own constants into its code, imported ones are read at each use.
-const { ARRIVES_AT, NEXT, PACKET_FLOAT_SHIFT, PACKET_SHIFT } = packetLayout;
+const { NEXT, NEXT_ARRIVES, PACKET_FLOAT_SHIFT, PACKET_SHIFT } = packetLayout;
 const { DELAY, LAST_ARRIVAL, LINK_HEAD, LINK_TAIL, PORT_FLOAT_SHIFT, PORT_SHIFT } = portLayout;
 
 /**
@@ -34,14 +34,16 @@ export function createLinks(ports: Ports, packets: Packets, events: EventQueue):
       const last = floats[f + LAST_ARRIVAL] as number;
       if (arrivesAt < last) arrivesAt = last;
       floats[f + LAST_ARRIVAL] = arrivesAt;
-      packetFloats[(packet << PACKET_FLOAT_SHIFT) + ARRIVES_AT] = arrivesAt;
       packetInts[(packet << PACKET_SHIFT) + NEXT] = -1;
       const tail = ints[i + LINK_TAIL] as number;
       ints[i + LINK_TAIL] = packet;
       if (tail === -1) {
         ints[i + LINK_HEAD] = packet;
         events.push(arrivesAt, port);
-      } else packetInts[(tail << PACKET_SHIFT) + NEXT] = packet;
+      } else {
+        packetInts[(tail << PACKET_SHIFT) + NEXT] = packet;
+        packetFloats[(tail << PACKET_FLOAT_SHIFT) + NEXT_ARRIVES] = arrivesAt;
+      }
     },
 
     take(port) {
@@ -50,7 +52,7 @@ export function createLinks(ports: Ports, packets: Packets, events: EventQueue):
       const next = packetInts[(packet << PACKET_SHIFT) + NEXT] as number;
       ints[i + LINK_HEAD] = next;
       if (next === -1) ints[i + LINK_TAIL] = -1;
-      else events.push(packetFloats[(next << PACKET_FLOAT_SHIFT) + ARRIVES_AT] as number, port);
+      else events.push(packetFloats[(packet << PACKET_FLOAT_SHIFT) + NEXT_ARRIVES] as number, port);
       return packet;
     },
 

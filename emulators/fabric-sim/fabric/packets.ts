@@ -1,3 +1,5 @@
+import { cacheLines } from '../kernel/cache-lines.ts';
+
 /** What a packet is. */
 export const DATA = 0;
 export const ACK = 1;
@@ -31,8 +33,8 @@ export const INGRESS = 7;
 export const META = 8;
 /** Packets of the train that carry CE. An acknowledgement: how many of those answered did. */
 export const MARKED = 9;
-/** As float: when it arrives at the far end of the link that it is on, ps. */
-export const ARRIVES_AT = 5;
+/** As float: when the next packet on the same link arrives at its far end, ps: taking one packet then need not touch the next. */
+export const NEXT_ARRIVES = 5;
 /** As float: place in the flow of its first byte or packet; for ACK and NAK what is expected next. */
 export const SEQUENCE = 6;
 /** As float: when the data packet left its host, ps; an acknowledgement brings it back. */
@@ -71,9 +73,7 @@ export interface Packets {
 }
 
 export function createPackets(): Packets {
-  const memory = new ArrayBuffer(MOST_PACKETS << 6);
-  const ints = new Int32Array(memory);
-  const floats = new Float64Array(memory);
+  const { ints, floats } = cacheLines(MOST_PACKETS << 6);
   let free = -1;
   /** Records from here on have never been used. */
   let fresh = 0;

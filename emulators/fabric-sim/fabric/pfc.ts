@@ -9,11 +9,13 @@ const {
   FAR_PORT,
   FORWARDING,
   HOLDING,
+  HOLDS,
   PAUSED,
   PORT_FLOAT_SHIFT,
   PORT_SHIFT,
   PRIORITIES,
   PS_PER_BYTE,
+  QUEUE_INT_SHIFT,
   QUEUE_SHIFT,
   WAITING,
 } = portLayout;
@@ -84,11 +86,12 @@ export class Pfc {
 
   /** The ingress pauses (true) or resumes (false) a priority at the port that feeds it. */
   hold(ingress: number, priority: number, on: boolean, nowPs: number): void {
-    const { ints } = this.options.ports;
+    const { ints, queueInts } = this.options.ports;
     const at = (ingress << PORT_SHIFT) + HOLDING;
     const bit = 1 << priority;
     const holding = ints[at] as number;
     ints[at] = on ? holding | bit : holding & ~bit;
+    queueInts[(((ingress << QUEUE_SHIFT) + priority) << QUEUE_INT_SHIFT) + HOLDS] = on ? 1 : 0;
     this.send(ingress, bit, on, nowPs);
     if (on && holding === 0) this.refreshLater(ingress, nowPs);
   }

@@ -3,7 +3,7 @@ import * as portLayout from './ports.ts';
 import type { Ports } from './ports.ts';
 
 // Copies: V8 folds a module's own constants into its code, imported ones are read at each use.
-const { HOLDING, PORT_SHIFT, PRIORITIES, QUEUE_SHIFT } = portLayout;
+const { HELD_BYTES, HOLDS, OVER_BYTES, PRIORITIES, QUEUE_FLOAT_SHIFT, QUEUE_INT_SHIFT, QUEUE_SHIFT } = portLayout;
 
 /** The HPCC artefact's switch resumes 3 KB below the dynamic threshold. */
 const RESUME_OFFSET_BYTES = 3000;
@@ -48,11 +48,8 @@ export interface SharedBuffer {
 
 export function createSharedBuffer(options: SharedBufferOptions): SharedBuffer {
   const { bufferBytes, pfc, reserveBytes, xoffBytes, xonBytes, headroomBytes, freeShare, lossyShare } = options;
-  const { ints: portInts } = options.ports;
+  const { queueInts, queueFloats } = options.ports;
   const usedBytes = new Float64Array(options.nodes);
-  /** Bytes on each ingress account (port x 8 + priority), and those of them in its headroom. */
-  const heldBytes = new Float64Array(options.ports.count * PRIORITIES);
-  const overBytes = new Float64Array(options.ports.count * PRIORITIES);
 
   function admits(node: number, ingress: number, bytes: number, queueBytes: number, queueLimitBytes: number): boolean {
     const used = (usedBytes[node] as number) + bytes;
@@ -60,29 +57,29 @@ export function createSharedBuffer(options: SharedBufferOptions): SharedBuffer {
       if (used > bufferBytes) return false;
       if (!holds(ingress)) return true;
       const room = headroomBytes[ingress >> QUEUE_SHIFT] as number;
-      return (overBytes[ingress] as number) + bytes <= room;
+      return (queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + OVER_BYTES] as number) + bytes <= room;
     }
     const free = bufferBytes - (reserveBytes[node] as number) - used;
     return free >= 0 && queueBytes + bytes <= queueLimitBytes && queueBytes <= lossyShare * (free + bytes);
   }
 
   function holds(ingress: number): boolean {
-    const holding = portInts[((ingress >> QUEUE_SHIFT) << PORT_SHIFT) + HOLDING] as number;
-    return (holding & (1 << (ingress & (PRIORITIES - 1)))) !== 0;
+    return queueInts[(ingress << QUEUE_INT_SHIFT) + HOLDS] === 1;
   }
 
   function add(node: number, ingress: number, bytes: number, nowPs: number): void {
     usedBytes[node] = (usedBytes[node] as number) + bytes;
     if (ingress < 0) return;
-    const held = (heldBytes[ingress] as number) + bytes;
-    heldBytes[ingress] = held;
+    const held = (queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + HELD_BYTES] as number) + bytes;
+    queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + HELD_BYTES] = held;
     if (holds(ingress)) {
-      overBytes[ingress] = (overBytes[ingress] as number) + bytes;
+      queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + OVER_BYTES] =
+        (queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + OVER_BYTES] as number) + bytes;
       return;
     }
     const port = ingress >> QUEUE_SHIFT;
     if (held > (xoffBytes[port] as number) || held > freeBytes(node) * freeShare) {
-      overBytes[ingress] = 0;
+      queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + OVER_BYTES] = 0;
       pfc.hold(port, ingress & (PRIORITIES - 1), true, nowPs);
     }
   }
@@ -90,10 +87,10 @@ export function createSharedBuffer(options: SharedBufferOptions): SharedBuffer {
   function remove(node: number, ingress: number, bytes: number, nowPs: number): void {
     usedBytes[node] = (usedBytes[node] as number) - bytes;
     if (ingress < 0) return;
-    const held = (heldBytes[ingress] as number) - bytes;
-    heldBytes[ingress] = held;
-    const over = overBytes[ingress] as number;
-    if (over > 0) overBytes[ingress] = over > bytes ? over - bytes : 0;
+    const held = (queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + HELD_BYTES] as number) - bytes;
+    queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + HELD_BYTES] = held;
+    const over = queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + OVER_BYTES] as number;
+    if (over > 0) queueFloats[(ingress << QUEUE_FLOAT_SHIFT) + OVER_BYTES] = over > bytes ? over - bytes : 0;
     if (!holds(ingress)) return;
     const port = ingress >> QUEUE_SHIFT;
     if (held <= 0 || (held <= (xonBytes[port] as number) && held <= freeBytes(node) * freeShare - RESUME_OFFSET_BYTES))

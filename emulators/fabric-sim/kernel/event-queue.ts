@@ -1,7 +1,7 @@
 /** Largest time that is still an exact integer in a float64: 2^53 ps = 9007.2 s = 2.5 h. */
 export const MAX_TIME_PS = Number.MAX_SAFE_INTEGER;
 
-const BUCKET_BITS = 15;
+const BUCKET_BITS = 16;
 const BUCKETS = 1 << BUCKET_BITS;
 const MASK = BUCKETS - 1;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -25,7 +25,7 @@ const FAR = 2;
  * events are two flat arrays indexed by source, and a bucket is a list threaded through them. What makes it fast:
  *
  * - **One event per FIFO.** A link wakes for its oldest packet only, so the queue holds a few entries per port, not one per packet.
- * - **Wheel.** 2^15 buckets of `bucketPs` each; an event goes to its bucket in O(1) and is sorted there among the one or two others
+ * - **Wheel.** 2^16 buckets of `bucketPs` each; an event goes to its bucket in O(1) and is sorted there among the one or two others
  *   (choose `bucketPs` near the mean time between events). A two-level bitmap finds the next bucket that is not empty.
  * - **Far heap.** What lies beyond the wheel's span (milliseconds: timeouts, long spans) waits in a 4-ary heap and moves into the
  *   wheel when its time is near.
