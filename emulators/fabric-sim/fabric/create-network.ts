@@ -6,7 +6,7 @@ import { repeatsSelectively, SelectiveConnections } from '../transport/selective
 import { createDataPlane, type DataPlane } from './data-plane.ts';
 import { flowHash } from './ecmp-hash.ts';
 import { type Network, type NetworkOptions, OBSERVABLES, type SpanState } from './network.ts';
-import { DATAGRAM, KIND_MASK, META, OWNER, PACKET_SHIFT } from './packets.ts';
+import { OWNER, PACKET_SHIFT } from './packets.ts';
 import { ROCE_OVERHEAD_BYTES } from './wire-size.ts';
 import { wire } from './wiring.ts';
 
@@ -33,17 +33,12 @@ export function createNetwork(options: NetworkOptions): Network {
   const roce = selective ?? createConnections({ ...transport, trainPackets });
   const streams: Datagrams[] = [];
   plane.attach({
-    receive(_host, packet) {
-      const { ints } = plane.packets;
-      const at = packet << PACKET_SHIFT;
-      if (((ints[at + META] as number) & KIND_MASK) !== DATAGRAM) roce.receive(packet);
-      else (streams[ints[at + OWNER] as number] as Datagrams).arrived(packet);
-    },
-    pull: host => roce.pull(host),
+    receive: selective === undefined ? roce.receive : packet => selective.receive(packet),
+    receiveDatagram: packet =>
+      (streams[plane.packets.ints[(packet << PACKET_SHIFT) + OWNER] as number] as Datagrams).arrived(packet),
+    pull: selective === undefined ? roce.pull : host => selective.pull(host),
+    ready: roce.ready,
     ...(selective && { waits: (host: number) => selective.waits(host) }),
-    get readyAtPs() {
-      return roce.readyAtPs;
-    },
   });
 
   const hostNamed = (name: string): number => {

@@ -21,14 +21,16 @@ import type { Wiring } from './wiring.ts';
 
 /** What sits in the hosts: takes packets that arrive and gives the next one to send. */
 export interface Endpoints {
-  /** A packet has arrived whole. The receiver gives it back to the pool. */
-  receive(host: number, packet: number): void;
-  /** Next packet of a host in the data priority, -1 when none may leave now. Sets `readyAtPs` for the question after. */
+  /** A packet of a flow has arrived whole at its host. The receiver gives it back to the pool. */
+  receive(packet: number): void;
+  /** A datagram has arrived. */
+  receiveDatagram(packet: number): void;
+  /** Next packet of a host in the data priority, -1 when none may leave now. Sets `ready` for the question after. */
   pull(host: number): number;
   /** Whether a data packet of the host could leave now. Asked only where a NIC mixes control and data in turns. */
   waits?(host: number): boolean;
-  /** After `pull`: earliest instant at which another packet may leave; Infinity when none waits. */
-  readonly readyAtPs: number;
+  /** `ready[0]`: after `pull`, the earliest instant at which another packet may leave; Infinity when none waits. */
+  readonly ready: Float64Array;
 }
 
 /** Something that wakes itself at times of its choosing; it has one time at most. */
@@ -47,9 +49,11 @@ export interface PacketStamp {
 const { NOW } = eventQueue;
 const {
   COUNT,
+  DATAGRAM,
   ECN_CAPABLE,
   HASH,
   INGRESS,
+  KIND_MASK,
   MARKED,
   META,
   NEXT,
@@ -217,7 +221,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { ints: packetInts } = packets;
   const calls = new CallQueue();
   const events = createEventQueue({
-    bucketPs: bucketWidth(wiring, fullWireBytes),
+    ...wheelFor(wiring, fullWireBytes),
     sources: SOURCES_PER_PORT * ports.count + MOST_ACTORS,
   });
   const { clock } = events;
@@ -519,7 +523,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       const priority = dataFirst || eligible === 0 ? dataPriority : queues.choose(port, eligible | dataBit);
       if (priority === dataPriority && (eligible & dataBit) === 0) {
         const packet = nic.pull(host);
-        readyAt = nic.readyAtPs;
+        readyAt = nic.ready[0] as number;
         if (packet >= 0) {
           pulled = true;
           ints[i + TURN] = dataPriority;
@@ -624,7 +628,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     const node = ints[i + FAR_NODE] as number;
     if (node < hosts) {
       totals[DELIVERED] = (totals[DELIVERED] as number) + count;
-      (endpoints as Endpoints).receive(node, packet);
+      if (((packetInts[at + META] as number) & KIND_MASK) === DATAGRAM)
+        (endpoints as Endpoints).receiveDatagram(packet);
+      else (endpoints as Endpoints).receive(packet);
     } else forward(node, link, packet);
   }
 
@@ -941,10 +947,21 @@ export interface QueueCount {
   readonly peakBytes: number;
 }
 
-/** Buckets about as wide as the mean time between events when all links are busy with full packets, so that few events share one. */
-function bucketWidth(wiring: Wiring, fullWireBytes: number): number {
+/**
+ * A wheel for this network: buckets about as wide as the mean time between events when all links are busy with full packets, so that
+ * few events share one, and as many as span four times the longest cable and packet (fibres between sites wait in the far heap).
+ */
+function wheelFor(wiring: Wiring, fullWireBytes: number): { readonly bucketPs: number; readonly buckets: number } {
   let perPs = 0;
-  for (let port = 0; port < wiring.node.length; port++)
-    perPs += 1 / (fullWireBytes * (wiring.psPerByte[port] as number));
-  return 2 ** Math.min(20, Math.max(4, Math.round(Math.log2(1 / Math.max(perPs, 1e-12)))));
+  let longestPs = 0;
+  for (let port = 0; port < wiring.node.length; port++) {
+    const sendPs = fullWireBytes * (wiring.psPerByte[port] as number);
+    perPs += 1 / sendPs;
+    if ((wiring.spanDirection[port] as number) < 0)
+      longestPs = Math.max(longestPs, sendPs + (wiring.delayPs[port] as number));
+  }
+  const power = (least: number, value: number, most: number) =>
+    2 ** Math.min(most, Math.max(least, Math.ceil(Math.log2(Math.max(1, value)))));
+  const bucketPs = power(4, 1 / Math.max(perPs, 1e-12), 20);
+  return { bucketPs, buckets: power(10, (4 * longestPs) / bucketPs, 17) };
 }

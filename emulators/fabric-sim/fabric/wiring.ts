@@ -1,6 +1,6 @@
 import type { PortRef, Topology } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
-import { cableDelayPs, fibreDelayPs } from './propagation.ts';
+import { cableDelayPs, fibreDelayPs, spanAsymmetryPs } from './propagation.ts';
 
 /** A topology as flat numbers. Nodes: hosts first, then switches. A port is one end of a link, and the link's direction away from it. */
 export interface Wiring {
@@ -63,6 +63,7 @@ export function wire(topology: Topology): Wiring {
       psPerByte[port] = 8e12 / rate;
       const metres = magnitude(cable.length);
       delayPs[port] = cable.kind === 'span' ? fibreDelayPs(metres) : cableDelayPs(metres);
+      if (cable.kind === 'span' && side === 0) delayPs[port] = (delayPs[port] as number) + spanAsymmetryPs(cable);
       if (cable.kind === 'span') spanDirection[port] = 2 * (i - topology.links.length) + side;
     }
   }

@@ -1,9 +1,6 @@
 /** Largest time that is still an exact integer in a float64: 2^53 ps = 9007.2 s = 2.5 h. */
 export const MAX_TIME_PS = Number.MAX_SAFE_INTEGER;
 
-const BUCKET_BITS = 16;
-const BUCKETS = 1 << BUCKET_BITS;
-const MASK = BUCKETS - 1;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
@@ -25,7 +22,7 @@ const FAR = 2;
  * events are two flat arrays indexed by source, and a bucket is a list threaded through them. What makes it fast:
  *
  * - **One event per FIFO.** A link wakes for its oldest packet only, so the queue holds a few entries per port, not one per packet.
- * - **Wheel.** 2^16 buckets of `bucketPs` each; an event goes to its bucket in O(1) and is sorted there among the one or two others
+ * - **Wheel.** `buckets` of `bucketPs` each, as few as span the usual delays, so that the wheel stays in the nearest cache; an event goes to its bucket in O(1) and is sorted there among the one or two others
  *   (choose `bucketPs` near the mean time between events). A two-level bitmap finds the next bucket that is not empty.
  * - **Far heap.** What lies beyond the wheel's span (milliseconds: timeouts, long spans) waits in a 4-ary heap and moves into the
  *   wheel when its time is near.
@@ -57,25 +54,32 @@ export interface EventQueue {
 /**
  * A queue for the sources 0 to `sources` - 1.
  *
- * @throws RangeError when the width is not a power of two (others would not divide exactly)
+ * @throws RangeError when the width or the number of buckets is not a power of two (others would not divide exactly), or the buckets
+ * are fewer than 1024
  */
 export function createEventQueue({
   bucketPs,
+  buckets,
   sources,
 }: {
   readonly bucketPs: number;
+  readonly buckets: number;
   readonly sources: number;
 }): EventQueue {
   if (!Number.isInteger(Math.log2(bucketPs)) || bucketPs < 1)
     throw new RangeError(`A bucket of ${bucketPs} ps is no power of two.`);
+  if (!Number.isInteger(Math.log2(buckets)) || buckets < 1024)
+    throw new RangeError(`${buckets} buckets are no power of two from 1024 on.`);
+  const mask = buckets - 1;
+  const groupMask = (buckets >> 10) - 1;
   const following = new Int32Array(sources);
   const times = new Float64Array(sources);
   const where = new Uint8Array(sources);
-  const heads = new Int32Array(BUCKETS).fill(-1);
-  const words = new Int32Array(BUCKETS >> 5);
-  const summary = new Int32Array(BUCKETS >> 10);
+  const heads = new Int32Array(buckets).fill(-1);
+  const words = new Int32Array(buckets >> 5);
+  const summary = new Int32Array(buckets >> 10);
   const perPs = 1 / bucketPs;
-  const spanPs = bucketPs * BUCKETS;
+  const spanPs = bucketPs * buckets;
   const clock = new Float64Array(2);
   /** The bucket that the clock is in; `clock[BEGIN]` is the time at which it begins. */
   let clockBucket = 0;
@@ -104,7 +108,7 @@ export function createEventQueue({
     }
     where[source] = WHEEL;
     count++;
-    const bucket = (clockBucket + ((ahead * perPs) | 0)) & MASK;
+    const bucket = (clockBucket + ((ahead * perPs) | 0)) & mask;
     let before = heads[bucket] as number;
     if (before === -1) {
       following[source] = -1;
@@ -146,7 +150,7 @@ export function createEventQueue({
     if (place === FAR) return; // its entry in the heap is stale now and will be skipped
     count--;
     const ahead = (times[source] as number) - (clock[BEGIN] as number);
-    const bucket = (clockBucket + ((ahead * perPs) | 0)) & MASK;
+    const bucket = (clockBucket + ((ahead * perPs) | 0)) & mask;
     let at = heads[bucket] as number;
     if (at === source) {
       heads[bucket] = following[source] as number;
@@ -168,7 +172,7 @@ export function createEventQueue({
     const time = times[source] as number;
     if (time > limitPs) return -1;
     if (bucket !== clockBucket) {
-      clock[BEGIN] = (clock[BEGIN] as number) + ((bucket - clockBucket) & MASK) * bucketPs;
+      clock[BEGIN] = (clock[BEGIN] as number) + ((bucket - clockBucket) & mask) * bucketPs;
       clockBucket = bucket;
     }
     clock[NOW] = time;
@@ -203,7 +207,7 @@ export function createEventQueue({
       // -1 << 32 is -1 << 0: the last word of a group has none after it.
       let some = (word & 31) === 31 ? 0 : (summary[group] as number) & (-1 << ((word & 31) + 1));
       while (some === 0) {
-        group = (group + 1) & ((BUCKETS >> 10) - 1);
+        group = (group + 1) & groupMask;
         some = summary[group] as number;
       }
       word = (group << 5) | (31 - Math.clz32(some & -some));

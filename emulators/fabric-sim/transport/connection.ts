@@ -136,8 +136,8 @@ export interface Connections {
   open(request: FlowRequest & { readonly sourceHost: number; readonly targetHost: number }): Flow;
   /** Next packet of a host in round robin; see `Endpoints.pull`. */
   pull(host: number): number;
-  /** After `pull`: when the host's next packet may leave. */
-  readonly readyAtPs: number;
+  /** See `Endpoints.ready`. */
+  readonly ready: Float64Array;
   receive(packet: number): void;
 }
 
@@ -686,9 +686,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     nics,
     open,
     pull,
-    get readyAtPs() {
-      return ready[0] as number;
-    },
+    ready,
     receive,
   };
 }

@@ -32,7 +32,7 @@ export function pathFacts(plane: DataPlane, question: PathQuestion): PathFacts {
     if (port < 0) break;
     const psPerByte = wiring.psPerByte[port] as number;
     baseRttPs += Math.round((mtuBytes + overheadBytes) * psPerByte) + Math.round(ackBytes * psPerByte);
-    baseRttPs += 2 * plane.delayOf(port);
+    baseRttPs += plane.delayOf(port) + plane.delayOf(wiring.peer[port] as number);
     bottleneckBps = Math.min(bottleneckBps, wiring.rateBps[port] as number);
     if ((wiring.spanDirection[port] as number) >= 0) interSite = true;
     node = wiring.node[wiring.peer[port] as number] as number;

@@ -220,7 +220,7 @@ class SelectiveFlow implements Actor {
 export class SelectiveConnections {
   readonly nics: NicCount[];
   /** After `pull`: when the host's next packet may leave. */
-  readyAtPs = NEVER;
+  readonly ready = new Float64Array(1);
   private readonly plane: DataPlane;
   private readonly flows: SelectiveFlow[] = [];
   private readonly rings: (SelectiveFlow | undefined)[];
@@ -342,7 +342,7 @@ export class SelectiveConnections {
   /** Next packet of a host in round robin; see `Endpoints.pull`. */
   pull(host: number): number {
     const first = this.rings[host];
-    this.readyAtPs = NEVER;
+    this.ready[0] = NEVER;
     if (first === undefined) return -1;
     const now = this.plane.nowPs;
     let flow = first;
@@ -351,10 +351,10 @@ export class SelectiveConnections {
         this.rings[host] = flow.next as SelectiveFlow;
         const packet = this.emit(flow, now);
         const rest = this.rings[host];
-        if (rest !== undefined) this.readyAtPs = rest.next === rest ? rest.nextAtPs : now;
+        if (rest !== undefined) this.ready[0] = rest.next === rest ? rest.nextAtPs : now;
         return packet;
       }
-      if (flow.nextAtPs < this.readyAtPs) this.readyAtPs = flow.nextAtPs;
+      if (flow.nextAtPs < (this.ready[0] as number)) this.ready[0] = flow.nextAtPs;
       flow = flow.next as SelectiveFlow;
     } while (flow !== first);
     return -1;

@@ -547,7 +547,7 @@ void t.test('time runs forward, ties run in the order asked for, and overflow is
   t.throws(() => network.advance(99), RangeError);
   t.throws(() => network.at(99, () => {}), RangeError);
   t.throws(() => network.advance(2 ** 53), RangeError);
-  t.throws(() => createEventQueue({ bucketPs: 1, sources: 2 }).push(2 ** 53, 1), /beyond 2\^53 ps/);
+  t.throws(() => createEventQueue({ bucketPs: 1, buckets: 1024, sources: 2 }).push(2 ** 53, 1), /beyond 2\^53 ps/);
   t.throws(() => network.flow({ source: 'h0', target: 's', bytes: 1, entropy: 1 }), /switch, not a host/);
   t.throws(() => network.flow({ source: 'h0', target: 'h0', bytes: 1, entropy: 1 }), RangeError);
   t.throws(() => network.setSpan('none', 'a-to-b', { loss: 0.1 }), /no span none/);
@@ -563,7 +563,7 @@ void t.test('the event queue answers any mix of pushes, removals and moves in or
         maxLength: 400,
       }),
       (bucketPs, actions) => {
-        const queue = createEventQueue({ bucketPs, sources: 41 });
+        const queue = createEventQueue({ bucketPs, buckets: 1024, sources: 41 });
         const due = new Map<number, number>();
         let now = 0;
         const next = (limit: number) => {
