@@ -89,7 +89,7 @@ export function createNetwork(options: NetworkOptions): Network {
 
     flow: request => roce.open({ ...request, ...ends(request) }),
     datagrams(request) {
-      const stream = new Datagrams(plane, streams.length, { ...request, ...ends(request) });
+      const stream = new Datagrams(plane, streams.length, { ...request, ...ends(request), seed });
       streams.push(stream);
       return stream;
     },

@@ -127,13 +127,19 @@ export interface Network {
   at(atPs: number, run: () => void): void;
 
   flow(request: FlowRequest): Flow;
-  /** Constant-rate UDP: one datagram of `bytes` every 1e12/`packetsPerSecond` ps, best effort class, never retransmitted. */
+  /**
+   * UDP: one datagram of `bytes` every 1e12/`packetsPerSecond` ps, best effort class, never retransmitted. With `gaps` or `sizes`
+   * 'exponential' that is their mean (a Poisson process; sizes on the wire, without an MTU), by the network's seed. An engine of
+   * steady rates keeps the means only.
+   */
   datagrams(request: {
     source: string;
     target: string;
     entropy: number;
     bytes: number;
     packetsPerSecond: number;
+    gaps?: 'even' | 'exponential';
+    sizes?: 'fixed' | 'exponential';
   }): DatagramStream;
 
   /** Ports of `node` that lead to host `target`, in the order the ECMP hash indexes them; empty drops. */

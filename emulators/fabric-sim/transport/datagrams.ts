@@ -3,6 +3,7 @@ import { flowHash } from '../fabric/ecmp-hash.ts';
 import type { DatagramStream } from '../fabric/network.ts';
 import { DATAGRAM, PACKET_SHIFT, PAYLOAD_BYTES, PRIORITY_SHIFT, WIRE_BYTES } from '../fabric/packets.ts';
 import { datagramWireBytes } from '../fabric/wire-size.ts';
+import { Random } from '../kernel/random.ts';
 
 export interface DatagramRequest {
   readonly sourceHost: number;
@@ -11,9 +12,21 @@ export interface DatagramRequest {
   /** UDP payload. */
   readonly bytes: number;
   readonly packetsPerSecond: number;
+  readonly gaps?: 'even' | 'exponential';
+  readonly sizes?: 'fixed' | 'exponential';
+  /** Of the network; each stream draws numbers of its own. */
+  readonly seed: number;
 }
 
-/** Constant-rate UDP in the best effort class: datagram k leaves at start + k x 10^12 / rate, rounded to 1 ps; never sent again. */
+/** Streams of random numbers from here on belong to datagrams. */
+const FIRST_STREAM = 1 << 20;
+
+/**
+ * UDP in the best effort class, never sent again. Datagram k is handed to the NIC at start + k x 10^12 / rate, rounded to 1 ps; with
+ * exponential gaps at the points of a Poisson process of that rate, the first one gap after the start. With exponential sizes the
+ * bytes on the wire are exponential around those of `bytes`, whole, and no less than the smallest frame: packets without an MTU, for
+ * queueing theory.
+ */
 export class Datagrams implements DatagramStream, Actor {
   private readonly plane: DataPlane;
   private readonly request: DatagramRequest;
@@ -22,6 +35,9 @@ export class Datagrams implements DatagramStream, Actor {
   private readonly actor: number;
   private readonly startPs: number;
   private readonly wireBytes: number;
+  private readonly random: Random;
+  /** Of the next datagram, ps; not rounded, so that rounding does not add up. */
+  private nextPs: number;
   private sentCount = 0;
   private receivedCount = 0;
   private stopped = false;
@@ -39,7 +55,10 @@ export class Datagrams implements DatagramStream, Actor {
     this.actor = plane.enrol(this);
     this.startPs = plane.nowPs;
     this.wireBytes = datagramWireBytes(request.bytes);
-    plane.wakeAt(this.startPs, this.actor);
+    this.random = new Random(request.seed, FIRST_STREAM + id);
+    this.nextPs = this.startPs;
+    if (request.gaps === 'exponential') this.nextPs += this.gapPs();
+    plane.wakeAt(Math.round(this.nextPs), this.actor);
   }
 
   sent(): number {
@@ -57,13 +76,23 @@ export class Datagrams implements DatagramStream, Actor {
   wake(): void {
     if (this.stopped) return;
     const { packets, datagramPriority } = this.plane;
+    const { packetsPerSecond, gaps, sizes, bytes } = this.request;
     const meta = DATAGRAM | (datagramPriority << PRIORITY_SHIFT);
     const packet = packets.take(meta, this.id, this.request.targetHost, this.hash);
-    packets.ints[(packet << PACKET_SHIFT) + WIRE_BYTES] = this.wireBytes;
-    packets.ints[(packet << PACKET_SHIFT) + PAYLOAD_BYTES] = this.request.bytes;
+    let wireBytes = this.wireBytes;
+    if (sizes === 'exponential')
+      wireBytes = Math.max(datagramWireBytes(1), Math.round(-Math.log(this.random.fraction()) * this.wireBytes));
+    packets.ints[(packet << PACKET_SHIFT) + WIRE_BYTES] = wireBytes;
+    packets.ints[(packet << PACKET_SHIFT) + PAYLOAD_BYTES] = Math.max(1, wireBytes - this.wireBytes + bytes);
     this.sentCount++;
     this.plane.sendFromHost(this.request.sourceHost, packet);
-    this.plane.wakeAt(this.startPs + Math.round((this.sentCount * 1e12) / this.request.packetsPerSecond), this.actor);
+    if (gaps === 'exponential') this.nextPs += this.gapPs();
+    else this.nextPs = this.startPs + (this.sentCount * 1e12) / packetsPerSecond;
+    this.plane.wakeAt(Math.round(this.nextPs), this.actor);
+  }
+
+  private gapPs(): number {
+    return (-Math.log(this.random.fraction()) * 1e12) / this.request.packetsPerSecond;
   }
 
   arrived(packet: number): void {
