@@ -7,6 +7,7 @@ import { createDataPlane, type DataPlane } from './data-plane.ts';
 import { flowHash } from './ecmp-hash.ts';
 import { type Network, type NetworkOptions, OBSERVABLES, type SpanState } from './network.ts';
 import { OWNER, PACKET_SHIFT } from './packets.ts';
+import { type TapOptions, tapPort } from './tap.ts';
 import { ROCE_OVERHEAD_BYTES } from './wire-size.ts';
 import { wire } from './wiring.ts';
 
@@ -32,6 +33,17 @@ export function createNetwork(options: NetworkOptions): Network {
     : undefined;
   const roce = selective ?? createConnections({ ...transport, trainPackets });
   const streams: Datagrams[] = [];
+  /** Source and target of each flow and source and entropy of each stream, two numbers each, for taps. */
+  const flowEnds: number[] = [];
+  const streamFacts: number[] = [];
+  const taps: TapOptions = {
+    plane,
+    owners: {
+      flow: id => ({ source: flowEnds[2 * id] as number, target: flowEnds[2 * id + 1] as number }),
+      stream: id => ({ source: streamFacts[2 * id] as number, entropy: streamFacts[2 * id + 1] as number }),
+    },
+    sequenceBytes: selective ? magnitude(topology.settings.roce.mtu) : 1,
+  };
   plane.attach({
     receive: selective === undefined ? roce.receive : packet => selective.receive(packet),
     receiveDatagram: packet =>
@@ -87,10 +99,18 @@ export function createNetwork(options: NetworkOptions): Network {
       plane.calls.push(atPs, run);
     },
 
-    flow: request => roce.open({ ...request, ...ends(request) }),
+    flow(request) {
+      const between = ends(request);
+      const flow = roce.open({ ...request, ...between });
+      flowEnds[2 * flow.id] = between.sourceHost;
+      flowEnds[2 * flow.id + 1] = between.targetHost;
+      return flow;
+    },
     datagrams(request) {
-      const stream = new Datagrams(plane, streams.length, { ...request, ...ends(request), seed });
+      const between = ends(request);
+      const stream = new Datagrams(plane, streams.length, { ...request, ...between, seed });
       streams.push(stream);
+      streamFacts.push(between.sourceHost, request.entropy);
       return stream;
     },
 
@@ -130,6 +150,7 @@ export function createNetwork(options: NetworkOptions): Network {
       (wiring.portsOf[wiring.nodeNamed(node)] as readonly number[]).map(port => wiring.portNames[port] as string),
     count: (node, port) => plane.count(wiring.portNamed(node, port)),
     takeQueuePeak: (node, port) => plane.takePeak(wiring.portNamed(node, port)),
+    tap: (node, port, listener) => tapPort(taps, wiring.portNamed(node, port), listener),
     nic: host => ({ ...(roce.nics[hostNamed(host)] as (typeof roce.nics)[number]) }),
     path(source, target, entropy) {
       const { sourceHost, targetHost } = ends({ source, target });

@@ -1,4 +1,5 @@
 import type { Topology } from '../../../harness/model/topology.ts';
+import type { Tappable } from './tapped-packet.ts';
 
 /**
  * What an engine may or may not see: queue depths and peaks, ECN marks, PFC frames and pauses, congestion notifications, packets out of
@@ -116,8 +117,10 @@ export interface SpanState {
  * The data plane: hosts, switches, links and spans that carry packets in virtual time.
  * It knows nothing of routing protocols: a forwarding table is set from outside, and a port that is down or a span that
  * is cut loses what is sent into it until somebody changes the table.
+ *
+ * `tap` is absent where no packets are simulated.
  */
-export interface Network {
+export interface Network extends Partial<Tappable> {
   readonly nowPs: number;
   /** Runs everything up to and including `untilPs`. Stops early, at the present event, when `stop()` was called. */
   advance(untilPs: number): void;

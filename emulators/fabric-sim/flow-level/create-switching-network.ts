@@ -12,6 +12,7 @@ import type {
   RoundMark,
   SpanState,
 } from '../fabric/network.ts';
+import type { TapListener } from '../fabric/tapped-packet.ts';
 import { wire } from '../fabric/wiring.ts';
 import { createFlowLevelNetwork } from './create-flow-level-network.ts';
 
@@ -23,6 +24,14 @@ export interface SwitchingNetwork extends Network {
    * @throws RangeError when the other engine can not carry what runs; nothing has changed then
    */
   switchTo(granularity: Granularity): void;
+}
+
+interface Tap {
+  readonly node: string;
+  readonly port: string;
+  readonly listener: TapListener;
+  /** Ends it at the engine that runs now. */
+  end: () => void;
 }
 
 type Callbacks = Pick<FlowRequest, 'onAcknowledged' | 'onDelivered'>;
@@ -75,6 +84,7 @@ class Switching implements SwitchingNetwork {
   private pastEvents = 0;
   private pastAccount = { injected: 0, delivered: 0, dropped: 0 };
   private readonly delayOfPort: ReadonlyMap<string, number>;
+  private readonly taps = new Set<Tap>();
   private advancing = false;
 
   constructor(options: Omit<NetworkOptions, 'trainPackets'> & { readonly granularity: Granularity }) {
@@ -192,6 +202,10 @@ class Switching implements SwitchingNetwork {
     this.granularity = granularity;
     this.engine = next;
     this.engineRepeats = this.repeatsOf(next);
+    for (const tap of this.taps) {
+      tap.end();
+      tap.end = next.tap?.(tap.node, tap.port, tap.listener) ?? (() => {});
+    }
     // In the order of asking, so that ties stay ties.
     const waiting = [...this.calls];
     this.calls.clear();
@@ -320,6 +334,18 @@ class Switching implements SwitchingNetwork {
 
   nic(host: string): Readonly<NicCount> {
     return plus(this.pastNics.get(host), this.engine.nic(host));
+  }
+
+  /** Goes on with every engine that has packets; at flow level there is nothing to see. */
+  tap(node: string, port: string, listener: TapListener): () => void {
+    if (!this.delayOfPort.has(`${node} ${port}`)) throw new RangeError(`${node} has no port ${port}.`);
+    const tap: Tap = { node, port, listener, end: () => {} };
+    this.taps.add(tap);
+    tap.end = this.engine.tap?.(node, port, listener) ?? tap.end;
+    return () => {
+      this.taps.delete(tap);
+      tap.end();
+    };
   }
 
   path(source: string, target: string, entropy: number): readonly { node: string; port: string }[] {
