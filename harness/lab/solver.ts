@@ -324,6 +324,11 @@ function whyNot(options: {
  * @throws TestbedUnavailable saying in words what the lab lacks
  */
 export function solve(topology: Topology, inventory: Inventory): Solution {
+  const asymmetric = Object.values(topology.spans).find(({ asymmetry = '0 ns' }) => magnitude(asymmetry) !== 0);
+  if (asymmetric)
+    throw new TestbedUnavailable(
+      `${topology.name} needs "${asymmetric.name}" to take ${asymmetric.asymmetry} longer one way than the other; an inventory does not say that of a span, so ${inventory.name} (${inventory.file}) may not have it.`,
+    );
   const wanted = wantedGraph(topology);
   const offered = offeredGraph(inventory);
   const attempt = search(wanted, offered);

@@ -14,7 +14,9 @@ interface Cable {
   readonly a: string;
   readonly b: string;
   readonly rateBps: number;
+  /** From `a` to `b`, and back. */
   readonly delayNs: number;
+  readonly backNs: number;
 }
 
 interface Nic {
@@ -63,21 +65,21 @@ export function standing(topology: Topology, faults: readonly Fault[]): Standing
     ...Object.values(topology.spans).filter(span => !goneSpans.has(span.name)),
   ]
     .filter(({ ends }) => ends.every(end => !goneNodes.has(end.node)))
-    .map(({ ends: [a, b], rate, length }) => ({
-      a: a.node,
-      b: b.node,
-      rateBps: magnitude(rate),
-      delayNs: propagationNs(magnitude(length)),
-    }));
+    .map(cable => {
+      const [a, b] = cable.ends;
+      const backNs = propagationNs(magnitude(cable.length));
+      const moreNs = cable.kind === 'span' && cable.asymmetry !== undefined ? magnitude(cable.asymmetry) : 0;
+      return { a: a.node, b: b.node, rateBps: magnitude(cable.rate), delayNs: backNs + moreNs, backNs };
+    });
   const isHost = new Set(topology.hosts.map(host => host.name));
   const nics = new Map<string, Nic>();
   const neighbours = new Map<string, Map<string, { rateBps: number; delayNs: number }>>();
-  for (const { a, b, rateBps, delayNs } of cables) {
+  for (const { a, b, rateBps, delayNs, backNs } of cables) {
     if (isHost.has(a)) nics.set(a, { leaf: b, rateBps, delayNs });
     else if (isHost.has(b)) nics.set(b, { leaf: a, rateBps, delayNs });
     else {
       join(neighbours, a, b, rateBps, delayNs);
-      join(neighbours, b, a, rateBps, delayNs);
+      join(neighbours, b, a, rateBps, backNs);
     }
   }
   const arcs: Arc[] = [...neighbours].flatMap(([from, edges]) =>

@@ -18,6 +18,11 @@ export interface SwitchNode {
   readonly name: string;
   readonly site: string;
   readonly role: 'leaf' | 'spine';
+  /**
+   * Spines of one group share an AS number; all spines of a site are one group when absent. Spines that are joined to each other inside a
+   * site (a fat tree's aggregation and core) need different ones, as each tier has its own (RFC 7938, section 5.2.1).
+   */
+  readonly group?: string;
 }
 
 /** One cable inside a site, two ports. */
@@ -36,6 +41,8 @@ export interface Span {
   readonly ends: readonly [PortRef, PortRef];
   readonly rate: Rate;
   readonly length: Distance;
+  /** What the way from the first end to the second takes beyond the propagation over `length`; the way back does not. 0 or more; none when absent. */
+  readonly asymmetry?: Duration;
 }
 
 /** RED/ECN marking law of the lossless queue: 0 below `min`, up to `probability` at `max`, 1 above. */

@@ -28,8 +28,8 @@ export interface ControlPlaneOptions {
  * - Times count from the instant of the fault; where along the fibre it is cut is not modelled. What is in the fibre at a cut is lost too,
  *   so a flow loses its one-way delay over the span on top of these times.
  * - A closed session withdraws what it taught. Each hop: `fibUpdate` until the own table changes, `bgpHop` and the propagation delay until
- *   the neighbour has heard. Until then packets are lost. With shared spine AS numbers no valley exists, so no loop does; on graphs that need
- *   unique ones tables may loop until they agree (the data plane has no hop limit).
+ *   the neighbour has heard. Until then packets are lost. With shared spine AS numbers no valley exists, so within a site no loop does; in rings
+ *   of sites, and on graphs that need unique ones, tables may loop until they agree (the data plane has no hop limit).
  * - A wire on which both ends hear each other for `bgpEstablish` opens the session again; then advertisements go hop by hop.
  */
 export class ControlPlane {
@@ -246,7 +246,7 @@ export class ControlPlane {
     const { wire } = side;
     this.#close(side);
     const { session } = wire;
-    this.#network.at(this.#network.nowPs + wire.delayPs, () => {
+    this.#network.at(this.#network.nowPs + wire.delayPs[side.index], () => {
       const far = farSide(side);
       if (wire.session === session && far.hears) this.#close(far);
       this.#open(wire);
@@ -308,7 +308,7 @@ export class ControlPlane {
     const far = farSide(side);
     const update = this.#speaker(side.node).tell(this.asn(far.node), targets);
     const { session } = side.wire;
-    this.#network.at(this.#network.nowPs + this.#bgpHopPs + side.wire.delayPs, () => {
+    this.#network.at(this.#network.nowPs + this.#bgpHopPs + side.wire.delayPs[side.index], () => {
       if (side.wire.session !== session) return;
       if (far.hears) this.#learn(far, update);
       else this.#held.set(far, [...(this.#held.get(far) ?? []), update]);

@@ -1,5 +1,6 @@
 import type { PortRef, Topology } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
+import { spanAsymmetryPs } from '../fabric/propagation.ts';
 
 /** Group index of G.652 fibre at 1550 nm, 1.4682: 4897.4 ps per metre. */
 export const PS_PER_METRE = (1.4682 / 299_792_458) * 1e12;
@@ -27,7 +28,8 @@ export interface Wire {
   readonly kind: 'link' | 'span';
   readonly name: string;
   readonly rateBps: number;
-  readonly delayPs: number;
+  /** Propagation away from each side. */
+  readonly delayPs: readonly [number, number];
   readonly sides: readonly [Side, Side];
   /** Both ends send and both directions carry light. */
   good: boolean;
@@ -60,11 +62,12 @@ export function wiresOf(topology: Topology): readonly Wire[] {
       sincePs: 0,
     });
     const sides: Side[] = [];
+    const delayPs = Math.round(magnitude(cable.length) * PS_PER_METRE);
     const wire: Wire = {
       kind: cable.kind,
       name: cable.name,
       rateBps: magnitude(cable.rate),
-      delayPs: Math.round(magnitude(cable.length) * PS_PER_METRE),
+      delayPs: [delayPs + (cable.kind === 'span' ? spanAsymmetryPs(cable) : 0), delayPs],
       sides: sides as unknown as readonly [Side, Side],
       good: true,
       lighting: 0,

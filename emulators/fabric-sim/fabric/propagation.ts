@@ -23,6 +23,7 @@ export function cableDelayPs(metres: number): number {
  */
 export function spanAsymmetryPs({ name, asymmetry }: Pick<Span, 'name' | 'asymmetry'>): number {
   const ps = asymmetry === undefined ? 0 : Math.round(magnitude(asymmetry) * 1e3);
-  if (!(ps >= 0)) throw new RangeError(`Span ${name} has asymmetry ${asymmetry}: 0 or more is needed, so swap its ends.`);
+  if (!(ps >= 0))
+    throw new RangeError(`Span ${name} has asymmetry ${asymmetry}: 0 or more is needed, so swap its ends.`);
   return ps;
 }
