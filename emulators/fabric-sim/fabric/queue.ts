@@ -89,7 +89,7 @@ export function createQueues(ports: Ports, packets: Packets): Queues {
     if (queueInts[q + HEAD] === tail) return take(port, priority);
     let before = queueInts[q + HEAD] as number;
     for (;;) {
-      const next = ints[(before << PACKET_SHIFT) + NEXT] as number;
+      const next = packetInts[(before << PACKET_SHIFT) + NEXT] as number;
       if (next === tail) break;
       before = next;
     }
