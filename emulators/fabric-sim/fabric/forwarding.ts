@@ -44,7 +44,11 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
   const { floats, queueFloats } = options.ports;
   const { hosts } = wiring;
   const nicPorts = Int32Array.from({ length: hosts }, (_, host) => wiring.portsOf[host]?.[0] as number);
-  const table = new Int32Array((wiring.nodes.length - hosts) * hosts).fill(-1);
+  const entries = (wiring.nodes.length - hosts) * hosts;
+  /** A port; -1 for none; -2 - group for several. Half the size where ports and groups are few: it is read at every hop, at random. */
+  let table: Int16Array | Int32Array = (
+    wiring.node.length < 0x8000 ? new Int16Array(entries) : new Int32Array(entries)
+  ).fill(-1);
   /** Groups one after the other: the number of ports, then the ports. */
   let members = new Int32Array(64);
   let used = 0;
@@ -111,6 +115,7 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
       }
       members.set([ports.length, ...ports], group);
       groupIds.set(key, group);
+      if (group > 0x7ff0 && table instanceof Int16Array) table = Int32Array.from(table);
     }
     table[at] = -2 - group;
   }

@@ -1,3 +1,5 @@
+import { cacheLines } from './cache-lines.ts';
+
 /** Largest time that is still an exact integer in a float64: 2^53 ps = 9007.2 s = 2.5 h. */
 export const MAX_TIME_PS = Number.MAX_SAFE_INTEGER;
 
@@ -9,6 +11,9 @@ const NEVER = Number.POSITIVE_INFINITY;
  */
 export const NOW = 0;
 const BEGIN = 1;
+
+const FOLLOWING = 2;
+const PLACE = 3;
 
 /** Where a source's pending event is. */
 const NOWHERE = 0;
@@ -72,9 +77,8 @@ export function createEventQueue({
     throw new RangeError(`${buckets} buckets are no power of two from 1024 on.`);
   const mask = buckets - 1;
   const groupMask = (buckets >> 10) - 1;
-  const following = new Int32Array(sources);
-  const times = new Float64Array(sources);
-  const where = new Uint8Array(sources);
+  // An event is a record of 16 bytes: its time as float, then two whole numbers: the next in its bucket, and where it is.
+  const { ints: events, floats: times } = cacheLines(sources << 4);
   const heads = new Int32Array(buckets).fill(-1);
   const words = new Int32Array(buckets >> 5);
   const summary = new Int32Array(buckets >> 10);
@@ -90,75 +94,75 @@ export function createEventQueue({
   let farCount = 0;
 
   function isPending(source: number): boolean {
-    return (where[source] as number) !== NOWHERE;
+    return (events[(source << 2) + PLACE] as number) !== NOWHERE;
   }
 
   function dueAt(source: number): number {
-    return isPending(source) ? (times[source] as number) : NEVER;
+    return isPending(source) ? (times[source << 1] as number) : NEVER;
   }
 
   function push(timePs: number, source: number): void {
     if (!(timePs <= MAX_TIME_PS)) throw new RangeError(`Virtual time ${timePs} ps is beyond 2^53 ps (2.5 h).`);
-    times[source] = timePs;
+    times[source << 1] = timePs;
     const ahead = timePs - (clock[BEGIN] as number);
     if (ahead >= spanPs) {
-      where[source] = FAR;
+      events[(source << 2) + PLACE] = FAR;
       pushFar(timePs, source);
       return;
     }
-    where[source] = WHEEL;
+    events[(source << 2) + PLACE] = WHEEL;
     count++;
     const bucket = (clockBucket + ((ahead * perPs) | 0)) & mask;
     let before = heads[bucket] as number;
     if (before === -1) {
-      following[source] = -1;
+      events[(source << 2) + FOLLOWING] = -1;
       heads[bucket] = source;
       const word = bucket >> 5;
       words[word] = (words[word] as number) | (1 << (bucket & 31));
       summary[word >> 5] = (summary[word >> 5] as number) | (1 << (word & 31));
       return;
     }
-    const first = times[before] as number;
+    const first = times[before << 1] as number;
     if (timePs < first || (timePs === first && source < before)) {
-      following[source] = before;
+      events[(source << 2) + FOLLOWING] = before;
       heads[bucket] = source;
       return;
     }
-    let after = following[before] as number;
+    let after = events[(before << 2) + FOLLOWING] as number;
     while (after !== -1) {
-      const time = times[after] as number;
+      const time = times[after << 1] as number;
       if (time > timePs || (time === timePs && after > source)) break;
       before = after;
-      after = following[before] as number;
+      after = events[(before << 2) + FOLLOWING] as number;
     }
-    following[source] = after;
-    following[before] = source;
+    events[(source << 2) + FOLLOWING] = after;
+    events[(before << 2) + FOLLOWING] = source;
   }
 
   function pushEarlier(timePs: number, source: number): void {
     if (isPending(source)) {
-      if ((times[source] as number) <= timePs) return;
+      if ((times[source << 1] as number) <= timePs) return;
       remove(source);
     }
     push(timePs, source);
   }
 
   function remove(source: number): void {
-    const place = where[source] as number;
+    const place = events[(source << 2) + PLACE] as number;
     if (place === NOWHERE) return;
-    where[source] = NOWHERE;
+    events[(source << 2) + PLACE] = NOWHERE;
     if (place === FAR) return; // its entry in the heap is stale now and will be skipped
     count--;
-    const ahead = (times[source] as number) - (clock[BEGIN] as number);
+    const ahead = (times[source << 1] as number) - (clock[BEGIN] as number);
     const bucket = (clockBucket + ((ahead * perPs) | 0)) & mask;
     let at = heads[bucket] as number;
     if (at === source) {
-      heads[bucket] = following[source] as number;
-      if (following[source] === -1) clear(bucket);
+      heads[bucket] = events[(source << 2) + FOLLOWING] as number;
+      if (events[(source << 2) + FOLLOWING] === -1) clear(bucket);
       return;
     }
-    while (following[at] !== source) at = following[at] as number;
-    following[at] = following[source] as number;
+    while (events[(at << 2) + FOLLOWING] !== source) at = events[(at << 2) + FOLLOWING] as number;
+    events[(at << 2) + FOLLOWING] = events[(source << 2) + FOLLOWING] as number;
   }
 
   function next(limitPs: number): number {
@@ -169,7 +173,7 @@ export function createEventQueue({
       if (bucket === -1) return -1;
       source = heads[bucket] as number;
     }
-    const time = times[source] as number;
+    const time = times[source << 1] as number;
     if (time > limitPs) return -1;
     if (bucket !== clockBucket) {
       clock[BEGIN] = (clock[BEGIN] as number) + ((bucket - clockBucket) & mask) * bucketPs;
@@ -177,8 +181,8 @@ export function createEventQueue({
     }
     clock[NOW] = time;
     count--;
-    where[source] = NOWHERE;
-    const after = following[source] as number;
+    events[(source << 2) + PLACE] = NOWHERE;
+    const after = events[(source << 2) + FOLLOWING] as number;
     heads[bucket] = after;
     if (after === -1) clear(bucket);
     return source;
@@ -273,7 +277,7 @@ export function createEventQueue({
       farTimes[at] = lastTime;
       farSources[at] = lastSource;
     }
-    if (where[source] === FAR && times[source] === timePs) push(timePs, source);
+    if (events[(source << 2) + PLACE] === FAR && times[source << 1] === timePs) push(timePs, source);
   }
 
   return {
