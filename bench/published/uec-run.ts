@@ -17,6 +17,8 @@ export interface UecRun {
   readonly hosts: number;
   readonly flows: readonly { readonly source: number; readonly target: number; readonly bytes: number }[];
   readonly seed: number;
+  /** How often all flows are started, as new ones on a fabric at rest: every time new paths, marks and trims are drawn. Once when absent. */
+  readonly rounds?: number;
   readonly paths?: number;
   readonly spreading?: 'oblivious' | 'bitmap' | 'reps' | 'mixed';
   /** The link from core switch 0 down to the first pod has a quarter of its rate (`-failed 1`). */
@@ -24,8 +26,8 @@ export interface UecRun {
 }
 
 export interface UecResult {
-  /** From the start to the last acknowledgement, us, in the order of the flows. */
-  readonly fctUs: readonly number[];
+  /** Of each round: from the start to the last acknowledgement, us, in the order of the flows. */
+  readonly rounds: readonly (readonly number[])[];
   readonly resent: number;
   readonly timeouts: number;
   readonly trimmed: number;
@@ -37,9 +39,12 @@ const LINK_PS = 1e6;
 const LINKS = 6;
 /** No run of the validation lasts longer. */
 const END_PS = 100e9;
+/** Between rounds: longer than the retransmission time-out, so that nothing is left of the last. */
+const PAUSE_PS = 1e9;
 
 /** Plays flows that all start at 0 over uet-htsim's default fabric: 100 Gb/s, 1 us a link, switches without latency. */
-export function runUec({ hosts, flows, seed, paths, spreading, slowCore = false }: UecRun): UecResult {
+export function runUec(run: UecRun): UecResult {
+  const { hosts, flows, seed, paths, spreading, slowCore = false } = run;
   const radix = Math.round(Math.cbrt(4 * hosts));
   if (radix ** 3 !== 4 * hosts) throw new RangeError(`No fat tree has ${hosts} hosts.`);
   const half = radix / 2;
@@ -83,21 +88,27 @@ export function runUec({ hosts, flows, seed, paths, spreading, slowCore = false 
     overheadBytes: UEC_HEADER_BYTES,
   });
   for (const { node, target, ports } of routes) network.setRoute(node, target, ports);
-  const fctUs: number[] = flows.map(() => Number.NaN);
-  let open = flows.length;
-  for (const [index, { source, target, bytes }] of flows.entries())
-    network.flow({
-      source: `h${source}`,
-      target: `h${target}`,
-      bytes,
-      entropy: 1 + index,
-      onAcknowledged: () => {
-        fctUs[index] = network.nowPs / 1e6;
-        if (--open === 0) network.stop();
-      },
-    });
-  network.advance(END_PS);
-  if (open > 0) throw new Error(`${open} of ${flows.length} flows have not ended after ${END_PS / 1e9} ms.`);
+  const rounds: number[][] = [];
+  for (let round = 0; round < (run.rounds ?? 1); round++) {
+    const startPs = network.nowPs;
+    const fctUs: number[] = flows.map(() => Number.NaN);
+    let open = flows.length;
+    for (const [index, { source, target, bytes }] of flows.entries())
+      network.flow({
+        source: `h${source}`,
+        target: `h${target}`,
+        bytes,
+        entropy: (1 + index + round * flows.length) & 0xffff,
+        onAcknowledged: () => {
+          fctUs[index] = (network.nowPs - startPs) / 1e6;
+          if (--open === 0) network.stop();
+        },
+      });
+    network.advance(startPs + END_PS);
+    if (open > 0) throw new Error(`${open} of ${flows.length} flows have not ended after ${END_PS / 1e9} ms.`);
+    rounds.push(fctUs);
+    network.advance(network.nowPs + PAUSE_PS);
+  }
   const sum = (field: keyof NicCount): number => {
     let total = 0;
     for (let host = 0; host < hosts; host++) total += network.nic(`h${host}`)[field];
@@ -108,7 +119,7 @@ export function runUec({ hosts, flows, seed, paths, spreading, slowCore = false 
     if (kind !== 'switch') continue;
     for (const port of network.ports(name)) trimmed += network.count(name, port).trimmed ?? 0;
   }
-  return { fctUs, resent: sum('retransmittedPackets'), timeouts: sum('timeouts'), trimmed, hops: network.hops };
+  return { rounds, resent: sum('retransmittedPackets'), timeouts: sum('timeouts'), trimmed, hops: network.hops };
 }
 
 /**
