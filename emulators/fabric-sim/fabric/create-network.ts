@@ -1,4 +1,5 @@
-import { magnitude } from '../../../harness/model/units.ts';
+import type { Span } from '../../../harness/model/topology.ts';
+import { type Distance, magnitude } from '../../../harness/model/units.ts';
 import { Datagrams } from '../transport/datagrams.ts';
 import { createConnections } from '../transport/connection.ts';
 import { controlOf } from '../transport/control-of.ts';
@@ -7,6 +8,7 @@ import { createDataPlane, type DataPlane } from './data-plane.ts';
 import { flowHash } from './ecmp-hash.ts';
 import { type Network, type NetworkOptions, OBSERVABLES, type SpanState } from './network.ts';
 import { OWNER, PACKET_SHIFT } from './packets.ts';
+import { checkedSpanChange } from './span-change.ts';
 import { type TapOptions, tapPort } from './tap.ts';
 import { ROCE_OVERHEAD_BYTES } from './wire-size.ts';
 import { wire } from './wiring.ts';
@@ -32,6 +34,9 @@ export function createNetwork(options: NetworkOptions): Network {
     ? new SelectiveConnections({ ...transport, seed })
     : undefined;
   const roce = selective ?? createConnections({ ...transport, trainPackets });
+  const spanLengths = Object.values<Span>(topology.spans).map(({ length }) => length);
+  /** What stands before the bit errors of each span direction. */
+  const beforeBer: { readonly attenuationDb: number; readonly preFecBer: number }[] = [];
   const streams: Datagrams[] = [];
   /** Source and target of each flow and source and entropy of each stream, two numbers each, for taps. */
   const flowEnds: number[] = [];
@@ -124,21 +129,26 @@ export function createNetwork(options: NetworkOptions): Network {
     routes: (node, target) =>
       plane.forwarding.get(switchNamed(node), hostNamed(target)).map(port => wiring.portNames[port] as string),
     setForwarding: (node, port, on) => plane.setForwarding(wiring.portNamed(node, port), on),
-    span: (name, direction) => stateOf(plane, directionOf(name, direction)),
-    setSpan(name, direction, change) {
+    span(name, direction) {
       const span = directionOf(name, direction);
-      if (change.delayPs !== undefined && !(Number.isSafeInteger(change.delayPs) && change.delayPs >= 0))
-        throw new RangeError(`Delay ${change.delayPs} ps.`);
-      if (change.loss !== undefined && !(change.loss >= 0 && change.loss <= 1))
-        throw new RangeError(`Loss ${change.loss} is no fraction of 1.`);
+      return { ...stateOf(plane, span), ...(beforeBer[span] ?? { attenuationDb: 0, preFecBer: 0 }) };
+    },
+    setSpan(name, direction, asked) {
+      const span = directionOf(name, direction);
+      const change = checkedSpanChange(asked, magnitude(spanLengths[span >> 1] as Distance));
       const { lossEvery } = change;
-      if (lossEvery !== undefined && !(Number.isSafeInteger(lossEvery) && lossEvery >= 0))
-        throw new RangeError(`One packet lost of every ${lossEvery}: a whole number, or 0 for none, is needed.`);
       if (change.passing !== undefined) plane.setSpanPassing(span, change.passing);
       if (change.light !== undefined) plane.spans.light[span] = change.light ? 1 : 0;
       if (change.loss !== undefined) plane.spans.setLoss(span, change.loss);
       if (lossEvery !== undefined) plane.spans.setLossEvery(span, lossEvery);
       if (change.delayPs !== undefined) plane.setDelay(plane.portOfSpan(span), change.delayPs);
+      if (change.jitterPs !== undefined) plane.spans.setJitter(span, change.jitterPs);
+      if (change.reorderShare !== undefined) plane.spans.setStrayShare(span, change.reorderShare);
+      if (change.reorderPs !== undefined) plane.spans.strayPs[span] = change.reorderPs;
+      if (change.ber !== undefined) {
+        plane.spans.setBer(span, change.ber);
+        beforeBer[span] = { attenuationDb: change.attenuationDb ?? 0, preFecBer: change.preFecBer ?? 0 };
+      }
     },
     spanCount(name, direction) {
       const span = directionOf(name, direction);
@@ -180,5 +190,9 @@ function stateOf(plane: DataPlane, span: number): SpanState {
     delayPs: plane.delayOf(plane.portOfSpan(span)),
     loss: plane.spans.loss[span] as number,
     lossEvery: plane.spans.lossEvery(span),
+    jitterPs: plane.spans.jitterMeanPs(span),
+    reorderShare: plane.spans.strayShare(span),
+    reorderPs: plane.spans.strayPs[span] as number,
+    ber: plane.spans.ber(span),
   };
 }

@@ -6,6 +6,7 @@ import * as eventQueue from '../kernel/event-queue.ts';
 import { Random } from '../kernel/random.ts';
 import { createForwarding, type Forwarding } from './forwarding.ts';
 import { createLinks } from './link.ts';
+import { Overtaken } from './overtaken.ts';
 import { marksOf, markingProbability, type RedLaw } from './red-marking.ts';
 import type { PortCount } from './network.ts';
 import { createPackets, type Packets } from './packets.ts';
@@ -311,7 +312,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     xoffBytes[port] = magnitude(pfc.xoff) * scale(port);
     xonBytes[port] = magnitude(pfc.xon) * scale(port);
     // Still coming after xoff: what a round trip holds, the pause frame's own time, and the unit (train) that the far end has begun.
-    const inFlight = (2 * (wiring.delayPs[port] as number)) / (wiring.psPerByte[port] as number);
+    const roundTripPs = (wiring.delayPs[port] as number) + (wiring.delayPs[wiring.peer[port] as number] as number);
+    const inFlight = roundTripPs / (wiring.psPerByte[port] as number);
     headroomBytes[port] =
       pfc.headroom === undefined
         ? inFlight + 2 * options.trainPackets * options.fullWireBytes + PAUSE_WIRE_BYTES
@@ -339,6 +341,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   });
 
   const actors: Actor[] = [];
+  /** The longer ways of span directions, made when first taken. */
+  const overtaken: (Overtaken | undefined)[] = [];
   let endpoints: Endpoints | undefined;
   let stopping = false;
   let stamp: PacketStamp | undefined;
@@ -578,12 +582,33 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         count = passing;
       }
       sentAt += spans.jitter(span);
+      if (spans.isStray(span)) {
+        stray(port, span, packet, sentAt);
+        return;
+      }
     }
     if (count > 1) {
       const rest = (packetInts[at + WIRE_BYTES] as number) - fullWireBytes;
       sentAt -= Math.floor(rest * (floats[f + EARLY_PS_PER_BYTE] as number));
     }
     links.carry(port, packet, sentAt);
+  }
+
+  /** Sends a packet the longer way over a span. */
+  function stray(port: number, span: number, packet: number, sentAtPs: number): void {
+    const f = port << PORT_FLOAT_SHIFT;
+    let way = overtaken[span];
+    if (way === undefined) {
+      let actor = -1;
+      way = new Overtaken({ packets, wakeAt: atPs => wakeAt(atPs, actor), arrive: late => received(port, late) });
+      actor = enrol(way);
+      overtaken[span] = way;
+    }
+    // A train may arrive early here as on the link.
+    const at = packet << PACKET_SHIFT;
+    const rest = (packetInts[at + COUNT] as number) > 1 ? (packetInts[at + WIRE_BYTES] as number) - fullWireBytes : 0;
+    const sentAt = sentAtPs - Math.floor(rest * (floats[f + EARLY_PS_PER_BYTE] as number));
+    way.carry(packet, sentAt + (floats[f + DELAY] as number) + (spans.strayPs[span] as number));
   }
 
   /** Notes congestion in a packet whose queue is long. */
@@ -610,7 +635,10 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   // ---- arriving ----------------------------------------------------------------------------------------------------
 
   function arrive(link: number): void {
-    const packet = links.take(link);
+    received(link, links.take(link));
+  }
+
+  function received(link: number, packet: number): void {
     const at = packet << PACKET_SHIFT;
     const i = link << PORT_SHIFT;
     const port = ints[i + FAR_PORT] as number;
@@ -783,7 +811,13 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     spans.passing[span] = passing ? 1 : 0;
     if (passing) return;
     owedPacket[portOfSpan(span)] = -1;
-    let packet = links.sever(portOfSpan(span));
+    lose(span, links.sever(portOfSpan(span)));
+    lose(span, overtaken[span]?.sever() ?? -1);
+  }
+
+  /** Loses a list of packets that were on a span. */
+  function lose(span: number, first: number): void {
+    let packet = first;
     while (packet !== -1) {
       const at = packet << PACKET_SHIFT;
       const next = packetInts[at + NEXT] as number;
@@ -883,6 +917,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       for (let queue = port << QUEUE_SHIFT; queue < (port + 1) << QUEUE_SHIFT; queue++)
         add(queueInts[(queue << QUEUE_INT_SHIFT) + HEAD] as number);
     }
+    for (const way of overtaken) packets += way?.inFlight() ?? 0;
     return packets;
   }
 

@@ -111,6 +111,18 @@ export interface SpanState {
   loss: number;
   /** Every so many data packets one is lost; 0 or absent for none. */
   lossEvery?: number;
+  /** Mean of an extra delay of each packet, uniform in 0..2 x mean, ps; order is kept. Packet level only. */
+  jitterPs?: number;
+  /** Share of packets, fraction of 1, that take `reorderPs` longer and may be overtaken. Packet level only. */
+  reorderShare?: number;
+  reorderPs?: number;
+  /**
+   * Bit errors: added attenuation, dB, which sets the ratio before FEC, which sets the ratio after it, by which frames are lost: see
+   * `span-optics.ts`. What is set alone leaves what stands before it in the chain at 0. At flow level all packets are taken as full ones.
+   */
+  attenuationDb?: number;
+  preFecBer?: number;
+  ber?: number;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Random } from '../kernel/random.ts';
 import { COUNT, DATA, KIND_MASK, META, PACKET_SHIFT, type Packets, PAYLOAD_BYTES, WIRE_BYTES } from './packets.ts';
 import type { Ports } from './ports.ts';
+import { GAP_BYTES } from './wire-size.ts';
 import type { Wiring } from './wiring.ts';
 
 export interface SpansOptions {
@@ -18,8 +19,14 @@ export interface SpansOptions {
  * - **Loss**: independent per packet with one probability: the run until the next lost packet is drawn geometrically, so a fibre
  *   without loss costs one comparison.
  * - **Loss by count**: every n-th data packet, for comparisons with laws that assume it (RFC 9438, section 5.1).
+ * - **Bit errors**: after FEC, independent, with one ratio: p = 1 - (1 - BER)^(8 bytes) for a frame, so long packets are lost more often
+ *   (textbook; `theory/optics.ts`). The run of good bits until the next wrong one is drawn geometrically and frames use it up.
  * - **Jitter**: a delay of its own for each packet, uniform in 0..2 x mean; order is kept (a fibre is a FIFO), so a packet may wait
  *   for the one before it.
+ * - **Reordering**: each packet (train) takes, with one probability, a way that is longer by a fixed delay, and may be overtaken by those
+ *   that do not (see `overtaken.ts`).
+ *
+ * What a train loses, it loses from the first lost packet on. PFC frames and whatever the control plane says are not impaired.
  */
 export class Spans {
   readonly passing: Uint8Array;
@@ -27,8 +34,15 @@ export class Spans {
   readonly loss: Float64Array;
   readonly carried: Float64Array;
   readonly lost: Float64Array;
+  /** Extra delay of packets that stray, ps. */
+  readonly strayPs: Float64Array;
   private readonly jitterPs: Float64Array;
   private readonly lossRun: Float64Array;
+  private readonly bitErrors: Float64Array;
+  /** Good bits before the next wrong one. */
+  private readonly bitRun: Float64Array;
+  private readonly strays: Float64Array;
+  private readonly strayDice: Random[];
   /** Every so many data packets one is lost, 0 for none; and how many have come since the last. */
   private readonly every: Float64Array;
   private readonly since: Float64Array;
@@ -45,9 +59,14 @@ export class Spans {
     this.lost = new Float64Array(directions);
     this.jitterPs = new Float64Array(directions);
     this.lossRun = new Float64Array(directions).fill(Number.POSITIVE_INFINITY);
+    this.bitErrors = new Float64Array(directions);
+    this.bitRun = new Float64Array(directions).fill(Number.POSITIVE_INFINITY);
+    this.strays = new Float64Array(directions);
+    this.strayPs = new Float64Array(directions);
     this.every = new Float64Array(directions);
     this.since = new Float64Array(directions);
     this.dice = Array.from({ length: directions }, (_, i) => new Random(options.seed, 1000 + i));
+    this.strayDice = Array.from({ length: directions }, (_, i) => new Random(options.seed, 2_000_000 + i));
   }
 
   setLoss(span: number, loss: number): void {
@@ -59,6 +78,46 @@ export class Spans {
   setLossEvery(span: number, every: number): void {
     this.every[span] = every;
     this.since[span] = 0;
+  }
+
+  /** Bit error ratio after FEC. */
+  setBer(span: number, ber: number): void {
+    this.bitErrors[span] = ber;
+    this.bitRun[span] = (this.dice[span] as Random).runLength(ber);
+  }
+
+  ber(span: number): number {
+    return this.bitErrors[span] as number;
+  }
+
+  /** Share of packets that take the longer way. */
+  setStrayShare(span: number, share: number): void {
+    this.strays[span] = share;
+  }
+
+  strayShare(span: number): number {
+    return this.strays[span] as number;
+  }
+
+  /** Whether the next packet takes the longer way. */
+  isStray(span: number): boolean {
+    const share = this.strays[span] as number;
+    return share !== 0 && (this.strayDice[span] as Random).fraction() < share;
+  }
+
+  /** Packets of the train that come before the one with the next wrong bit. */
+  private passByBits(span: number, packet: number, count: number): number {
+    const { ints } = this.options.packets;
+    const at = packet << PACKET_SHIFT;
+    const wire = (ints[at + WIRE_BYTES] as number) / (ints[at + COUNT] as number);
+    const bits = 8 * Math.max(1, wire - GAP_BYTES);
+    const run = this.bitRun[span] as number;
+    if (run >= bits * count) {
+      this.bitRun[span] = run - bits * count;
+      return count;
+    }
+    this.bitRun[span] = (this.dice[span] as Random).runLength(this.bitErrors[span] as number);
+    return Math.floor(run / bits);
   }
 
   lossEvery(span: number): number {
@@ -106,6 +165,7 @@ export class Spans {
       pass = run;
       this.lossRun[span] = (this.dice[span] as Random).runLength(this.loss[span] as number);
     } else if (pass > 0) this.lossRun[span] = run - count;
+    if (pass > 0 && this.bitErrors[span] !== 0) pass = this.passByBits(span, packet, pass);
     if ((this.every[span] as number) > 0 && pass > 0 && ((ints[at + META] as number) & KIND_MASK) === DATA)
       pass = Math.min(pass, this.passByCount(span, pass));
     if (pass === count) return count;

@@ -1,3 +1,5 @@
+import type { Span } from '../../../harness/model/topology.ts';
+import { flowLevelRefusal } from '../../../harness/model/flow-level.ts';
 import { magnitude } from '../../../harness/model/units.ts';
 import { flowHash } from '../fabric/ecmp-hash.ts';
 import type {
@@ -10,7 +12,10 @@ import type {
   PortCount,
   Repeats,
   RoundMark,
+  SpanState,
 } from '../fabric/network.ts';
+import { checkedSpanChange } from '../fabric/span-change.ts';
+import { packetLoss } from '../fabric/span-optics.ts';
 import { datagramWireBytes, GAP_BYTES, ROCE_OVERHEAD_BYTES } from '../fabric/wire-size.ts';
 import { type Wiring, wire } from '../fabric/wiring.ts';
 import { PendingCalls } from './pending-calls.ts';
@@ -37,7 +42,7 @@ const ACK_EXTRA_BYTES = 4;
  *   that is full both ways), and are counted.
  * - Not there at all: queues and their peaks, ECN marks, PFC pauses, CNPs, packets out of order, retransmissions but the void's; see `observes`.
  *
- * @throws RangeError when the topology or its settings can not be simulated
+ * @throws RangeError when the topology or its settings can not be simulated, or not at flow level ({@link flowLevelRefusal})
  */
 export function createFlowLevelNetwork(options: NetworkOptions): Network {
   return new FlowLevel(options);
@@ -78,6 +83,9 @@ class FlowLevel implements Network, FlowHost, Repeats {
   private readonly streams: SteadyDatagrams[] = [];
   private readonly dice: Random;
   private readonly dirty = new Set<number>();
+  private readonly spanMetres: readonly number[];
+  /** Of span directions that were changed; of these, only what loses packets has an effect here. */
+  private readonly impairments = new Map<number, Impairments>();
   private readonly taken: Float64Array;
   private reroutedEpoch = 0;
   private stopping = false;
@@ -99,6 +107,8 @@ class FlowLevel implements Network, FlowHost, Repeats {
     if (!Number.isSafeInteger(seed) || seed < 0)
       throw new RangeError(`Seed ${seed} is not a whole number from 0 to 2^53.`);
     const { roce } = topology.settings;
+    const refusal = flowLevelRefusal(topology.settings);
+    if (refusal !== undefined) throw new RangeError(refusal);
     const wiring = wire(topology);
     this.wiring = wiring;
     this.overheadBytes = overheadBytes;
@@ -111,6 +121,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
       throw new RangeError(`RoCE retransmission timeout ${roce.retransmitTimeout} must be more than 0.`);
     if (this.windowBytes < this.mtuBytes)
       throw new RangeError(`RoCE window ${roce.window} holds no packet of ${roce.mtu}.`);
+    this.spanMetres = Object.values<Span>(topology.spans).map(({ length }) => magnitude(length));
     this.tables = new Forwarding(wiring, seed);
     const ports = wiring.node.length;
     this.shares = new FairShares<FluidFlow>({
@@ -534,28 +545,32 @@ class FlowLevel implements Network, FlowHost, Repeats {
     this.changed();
   }
 
-  span(name: string, direction: 'a-to-b' | 'b-to-a') {
+  span(name: string, direction: 'a-to-b' | 'b-to-a'): SpanState {
     const span = this.directionOf(name, direction);
     const { tables } = this;
     return {
       passing: tables.spanPassing[span] === 1,
       light: tables.spanLight[span] === 1,
       delayPs: this.wiring.delayPs[tables.spanPort[span] as number] as number,
-      loss: tables.spanLoss[span] as number,
+      ...(this.impairments.get(span) ?? unimpaired),
     };
   }
 
-  setSpan(name: string, direction: 'a-to-b' | 'b-to-a', change: Parameters<Network['setSpan']>[2]): void {
+  setSpan(name: string, direction: 'a-to-b' | 'b-to-a', asked: Partial<SpanState>): void {
     const span = this.directionOf(name, direction);
-    if (change.delayPs !== undefined && !(Number.isSafeInteger(change.delayPs) && change.delayPs >= 0))
-      throw new RangeError(`Delay ${change.delayPs} ps.`);
-    if (change.loss !== undefined && !(change.loss >= 0 && change.loss <= 1))
-      throw new RangeError(`Loss ${change.loss} is no fraction of 1.`);
+    const change = checkedSpanChange(asked, this.spanMetres[span >> 1] as number);
     this.settleAll();
     const { tables } = this;
     if (change.passing !== undefined) tables.spanPassing[span] = change.passing ? 1 : 0;
     if (change.light !== undefined) tables.spanLight[span] = change.light ? 1 : 0;
-    if (change.loss !== undefined) tables.spanLoss[span] = change.loss;
+    const state = { ...unimpaired, ...this.impairments.get(span), ...change };
+    if (change.ber !== undefined) {
+      state.attenuationDb = change.attenuationDb ?? 0;
+      state.preFecBer = change.preFecBer ?? 0;
+    }
+    this.impairments.set(span, impairmentsOf(state));
+    const errors = packetLoss(state.ber, this.mtuBytes + this.overheadBytes);
+    tables.spanLoss[span] = 1 - (1 - state.loss) * (1 - errors);
     if (change.delayPs !== undefined) this.wiring.delayPs[tables.spanPort[span] as number] = change.delayPs;
     this.changed();
   }
@@ -679,3 +694,21 @@ const sameFate = (a: Way, b: Way): boolean =>
   a.delayPs === b.delayPs &&
   a.links.length === b.links.length &&
   a.links.every((link, i) => link === b.links[i]);
+
+type Impairments = Required<Omit<SpanState, 'passing' | 'light' | 'delayPs'>>;
+
+const unimpaired: Impairments = {
+  loss: 0,
+  lossEvery: 0,
+  jitterPs: 0,
+  reorderShare: 0,
+  reorderPs: 0,
+  attenuationDb: 0,
+  preFecBer: 0,
+  ber: 0,
+};
+
+function impairmentsOf(state: Impairments): Impairments {
+  const { loss, lossEvery, jitterPs, reorderShare, reorderPs, attenuationDb, preFecBer, ber } = state;
+  return { loss, lossEvery, jitterPs, reorderShare, reorderPs, attenuationDb, preFecBer, ber };
+}
