@@ -6,6 +6,7 @@ import { collectives } from './collectives.ts';
 import { dcqcnDistance } from './dcqcn-distance.ts';
 import { dcqcnStability } from './dcqcn-stability.ts';
 import { hpccFork } from './hpcc-fork.ts';
+import { queueingPackets } from './queueing-packets.ts';
 import { optics } from './optics.ts';
 import { pfcHeadroom } from './pfc-headroom.ts';
 import { retransmission } from './retransmission.ts';
@@ -15,7 +16,7 @@ import { sdrRdma } from './sdr-rdma.ts';
 import { uec } from './uec.ts';
 import { themis } from './themis.ts';
 
-/** Every comparison, in the order of the page. One line each: two people may append at once. */
+/** Cheap ones, in the order of the page. One line each: two people may append at once. */
 export const comparisons: readonly Comparison[] = [
   sdrRdma,
   rfc9438,
@@ -27,11 +28,24 @@ export const comparisons: readonly Comparison[] = [
   retransmission,
   collectives,
   collectiveRuns,
-  hpccFork(),
-  // The loads of 50 and 70 %, and packet by packet: bench/themis.ts.
-  themis({ load: 30, trainPackets: 8 }),
-  uec,
   selectiveRepeatLoss,
   cubicPackets,
+  queueingPackets,
+  //
+];
+
+/** Those of ten CPU seconds and more, and whose rows throw dice: a test of their own, and the page is not held against them. */
+export const heavyComparisons: readonly Comparison[] = [
+  hpccFork(),
+  // Packet by packet: bench/themis.ts.
+  themis({ load: 30, trainPackets: 8 }),
+  uec,
+  queueingPackets,
+  //
+];
+
+/** For the page only: no test has the minutes. */
+export const pageComparisons: readonly Comparison[] = [
+  queueingPackets,
   //
 ];
