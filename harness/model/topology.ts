@@ -72,6 +72,11 @@ export interface PfcSettings {
   readonly quanta?: number;
   /** Storm watchdog per egress queue; none when absent. */
   readonly watchdog?: PfcWatchdogSettings;
+  /**
+   * A pause frame takes its own 672 bit times and the link's delay (`link`, the default), or is there at once (`none`): htsim with a
+   * topology file charges nothing for it, and only its numbers are compared so.
+   */
+  readonly frameDelay?: 'link' | 'none';
   /** Ports that face a span take part too (no headroom covers a long fibre: for studies); false when absent. */
   readonly overSpans?: boolean;
 }

@@ -10,6 +10,7 @@ import { type Network, type NetworkOptions, OBSERVABLES, type SpanState } from '
 import { OWNER, PACKET_SHIFT } from './packets.ts';
 import { checkedSpanChange } from './span-change.ts';
 import { type TapOptions, tapPort } from './tap.ts';
+import { PRIORITIES } from './ports.ts';
 import { ROCE_OVERHEAD_BYTES } from './wire-size.ts';
 import { wire } from './wiring.ts';
 
@@ -28,7 +29,7 @@ export function createNetwork(options: NetworkOptions): Network {
     throw new RangeError(`Seed ${seed} is not a whole number from 0 to 2^53.`);
   const wiring = wire(topology);
   const fullWireBytes = magnitude(topology.settings.roce.mtu) + overheadBytes;
-  const plane = createDataPlane({ topology, wiring, seed, fullWireBytes, trainPackets });
+  const plane = createDataPlane({ topology, wiring, seed, fullWireBytes, trainPackets, ties: options.ties });
   const transport = { plane, settings: topology.settings, overheadBytes, ...controlOf(topology.settings) };
   const selective = repeatsSelectively(topology.settings)
     ? new SelectiveConnections({ ...transport, seed })
@@ -71,6 +72,11 @@ export function createNetwork(options: NetworkOptions): Network {
   const ends = ({ source, target }: { readonly source: string; readonly target: string }) => {
     if (source === target) throw new RangeError(`${source} can not send to itself over the fabric.`);
     return { sourceHost: hostNamed(source), targetHost: hostNamed(target) };
+  };
+  const queueOf = (priority = plane.dataPriority): number => {
+    if (!(Number.isInteger(priority) && priority >= 0 && priority < PRIORITIES))
+      throw new RangeError(`Priority ${priority}: 0 to 7 exist.`);
+    return priority;
   };
   const directionOf = (name: string, direction: 'a-to-b' | 'b-to-a'): number => {
     const span = wiring.spans.indexOf(name);
@@ -160,6 +166,8 @@ export function createNetwork(options: NetworkOptions): Network {
       (wiring.portsOf[wiring.nodeNamed(node)] as readonly number[]).map(port => wiring.portNames[port] as string),
     count: (node, port) => plane.count(wiring.portNamed(node, port)),
     takeQueuePeak: (node, port) => plane.takePeak(wiring.portNamed(node, port)),
+    queueCount: (node, port, priority) => plane.queueCount(wiring.portNamed(node, port), queueOf(priority)),
+    takeSeriesPeak: (node, port, priority) => plane.takeSeriesPeak(wiring.portNamed(node, port), queueOf(priority)),
     tap: (node, port, listener) => tapPort(taps, wiring.portNamed(node, port), listener),
     nic: host => ({ ...(roce.nics[hostNamed(host)] as (typeof roce.nics)[number]) }),
     path(source, target, entropy) {

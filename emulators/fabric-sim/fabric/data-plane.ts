@@ -8,7 +8,7 @@ import { createForwarding, type Forwarding } from './forwarding.ts';
 import { createLinks } from './link.ts';
 import { Overtaken } from './overtaken.ts';
 import { marksOf, markingProbability, type RedLaw } from './red-marking.ts';
-import type { PortCount } from './network.ts';
+import type { NetworkOptions, PortCount, QueueCount } from './network.ts';
 import { createPackets, type Packets } from './packets.ts';
 import * as packetLayout from './packets.ts';
 import { Pfc } from './pfc.ts';
@@ -94,6 +94,7 @@ const {
   QUEUE_SHIFT,
   SENT,
   SPAN,
+  STORM_SHIFT,
   TURN,
   TX_BYTES,
   WAITING,
@@ -124,6 +125,7 @@ export interface DataPlaneOptions {
   /** Wire bytes of a full packet, and packets that a train holds at most. */
   readonly fullWireBytes: number;
   readonly trainPackets: number;
+  readonly ties?: NetworkOptions['ties'];
 }
 
 /**
@@ -198,6 +200,8 @@ export interface DataPlane {
   /** One queue of a port: bytes now, packets sent and dropped since the start, peak since it was last taken. */
   queueCount(port: number, priority: number): QueueCount;
   takePeak(port: number): number;
+  /** Peak of one queue since this was last asked; it leaves `takePeak` its own. */
+  takeSeriesPeak(port: number, priority: number): number;
   /** Shows what the port sends and what arrives at it to `watch`; the answer ends that. */
   watch(port: number, watch: PacketWatch): () => void;
   /** Packets in queues and on links now, counted one by one. */
@@ -224,6 +228,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const events = createEventQueue({
     ...wheelFor(wiring, fullWireBytes),
     sources: SOURCES_PER_PORT * ports.count + MOST_ACTORS,
+    ties: options.ties ?? 'by-source',
   });
   const { clock } = events;
   const nicPorts = Int32Array.from({ length: hosts }, (_, host) => wiring.portsOf[host]?.[0] as number);
@@ -265,6 +270,9 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const ecnMarked = zeros();
   const portDrops = zeros();
   const queueDrops = zeros(ports.count * PRIORITIES);
+  /** Peaks that the other reader has taken: the one watermark of a queue serves two. */
+  const peaksKept = zeros(ports.count * PRIORITIES);
+  const seriesPeaks = zeros(ports.count * PRIORITIES);
   const trimmedPackets = zeros();
   const releasesAtEnd = switching.releaseAt === 'end';
   const owedIngress = new Int32Array(ports.count).fill(-1);
@@ -292,9 +300,14 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     ports,
     events: events,
     quanta: pfc?.quanta ?? 65535,
+    frameDelay: pfc?.frameDelay ?? 'link',
     watchdog: pfc?.watchdog && {
       detectionPs: Math.round(magnitude(pfc.watchdog.detection) * 1000),
       restorationPs: Math.round(magnitude(pfc.watchdog.restoration) * 1000),
+    },
+    isCut: port => {
+      const span = ints[(port << PORT_SHIFT) + SPAN] as number;
+      return span >= 0 && spans.passing[span] === 0;
     },
     onResume: port => arm(port, Math.max(now(), busyUntil(port))),
     onStorm: (port, priority) => flushQueue(port, priority, true),
@@ -682,7 +695,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     if (
       ints[i + WAITING] === 0 &&
       (floats[(port << PORT_FLOAT_SHIFT) + BUSY_UNTIL] as number) <= now() &&
-      ((ints[i + PAUSED] as number) & bit) === 0 &&
+      ((ints[i + PAUSED] as number) & (bit | (bit << STORM_SHIFT))) === 0 &&
       !releasesAtEnd
     ) {
       // The port is free: nothing is stored, so no account is touched and no event is spent.
@@ -792,6 +805,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         const queue = (port << QUEUE_SHIFT) + priority;
         queueFloats[(queue << QUEUE_FLOAT_SHIFT) + SENT] = 0;
         queueFloats[(queue << QUEUE_FLOAT_SHIFT) + PEAK_BYTES] = 0;
+        peaksKept[queue] = 0;
+        seriesPeaks[queue] = 0;
         queueDrops[queue] = 0;
       }
       const f = port << PORT_FLOAT_SHIFT;
@@ -865,7 +880,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       pfcTx: flowControl.framesOut[port] as number,
       pausedPs: flowControl.pausedTotalPs(port, now()),
       queueBytes,
-      queuePeakBytes: queueFloats[data + PEAK_BYTES] as number,
+      queuePeakBytes: peakOf((port << QUEUE_SHIFT) + dataPriority),
       trimmed: trimmedPackets[port] as number,
     };
   }
@@ -878,15 +893,37 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       bytes: queueFloats[q + DEPTH_BYTES] as number,
       sent: queueFloats[q + SENT] as number,
       drops: queueDrops[queue] as number,
-      peakBytes: queueFloats[q + PEAK_BYTES] as number,
+      peakBytes: peakOf(queue),
     };
   }
 
+  /** Peak since `takePeak`: of the running one, and of what a series has taken of it meanwhile. */
+  function peakOf(queue: number): number {
+    return Math.max(queueFloats[(queue << QUEUE_FLOAT_SHIFT) + PEAK_BYTES] as number, peaksKept[queue] as number);
+  }
+
   function takePeak(port: number): number {
-    const q = ((port << QUEUE_SHIFT) + dataPriority) << QUEUE_FLOAT_SHIFT;
-    const peak = queueFloats[q + PEAK_BYTES] as number;
-    queueFloats[q + PEAK_BYTES] = queueFloats[q + DEPTH_BYTES] as number;
+    const queue = (port << QUEUE_SHIFT) + dataPriority;
+    const peak = peakOf(queue);
+    restartPeak(queue, seriesPeaks);
+    peaksKept[queue] = 0;
     return peak;
+  }
+
+  function takeSeriesPeak(port: number, priority: number): number {
+    const queue = (port << QUEUE_SHIFT) + priority;
+    const running = queueFloats[(queue << QUEUE_FLOAT_SHIFT) + PEAK_BYTES] as number;
+    const peak = Math.max(running, seriesPeaks[queue] as number);
+    restartPeak(queue, peaksKept);
+    seriesPeaks[queue] = 0;
+    return peak;
+  }
+
+  /** The running peak begins at the present depth; the other reader is to see what it has been. */
+  function restartPeak(queue: number, other: Float64Array): void {
+    const q = queue << QUEUE_FLOAT_SHIFT;
+    other[queue] = Math.max(other[queue] as number, queueFloats[q + PEAK_BYTES] as number);
+    queueFloats[q + PEAK_BYTES] = queueFloats[q + DEPTH_BYTES] as number;
   }
 
   /** Shows what the port sends and what arrives at it to `watch`; the answer ends that. */
@@ -970,16 +1007,10 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     count,
     queueCount,
     takePeak,
+    takeSeriesPeak,
     watch,
     inFlight,
   };
-}
-
-export interface QueueCount {
-  readonly bytes: number;
-  readonly sent: number;
-  readonly drops: number;
-  readonly peakBytes: number;
 }
 
 /**

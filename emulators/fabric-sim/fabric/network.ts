@@ -38,6 +38,11 @@ export interface NetworkOptions {
   readonly trainPackets: number;
   /** What a full RoCE packet adds to its payload on the wire; 82 B when absent (see `wire-size.ts`). Other simulators' goldens use other headers. */
   readonly overheadBytes?: number;
+  /**
+   * Events of one instant: by the place of the port (the default, which depends on nothing that happened before), or in the order in
+   * which they were scheduled. htsim's event list has the latter; where all packets are of one size, its printed digits hang on it.
+   */
+  readonly ties?: 'by-source' | 'as-scheduled';
 }
 
 /** One RoCEv2 flow (a queue pair) of a fixed size, or endless. */
@@ -90,6 +95,14 @@ export interface PortCount {
   queuePeakBytes: number;
   /** Packets that lost their payload to a full queue. */
   trimmed?: number;
+}
+
+/** One queue: bytes now, packets sent and dropped since the start, peak since it was last taken. */
+export interface QueueCount {
+  readonly bytes: number;
+  readonly sent: number;
+  readonly drops: number;
+  readonly peakBytes: number;
 }
 
 export interface NicCount {
@@ -173,6 +186,10 @@ export interface Network extends Partial<Tappable> {
   count(node: string, port: string): Readonly<PortCount>;
   /** Resets the queue peak of the port to the present depth. */
   takeQueuePeak(node: string, port: string): number;
+  /** One queue of a port, the data priority's when none is named. Absent, like the next, where queues are not simulated. */
+  queueCount?(node: string, port: string, priority?: number): QueueCount;
+  /** Peak of a queue since this was last asked, for series: `takeQueuePeak` is not disturbed. */
+  takeSeriesPeak?(node: string, port: string, priority?: number): number;
   nic(host: string): Readonly<NicCount>;
   /** Ports that a packet with these headers leaves by, hop by hop, with today's tables; shorter when it would be dropped. */
   path(source: string, target: string, entropy: number): readonly { node: string; port: string }[];

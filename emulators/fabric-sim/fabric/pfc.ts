@@ -17,6 +17,7 @@ const {
   PS_PER_BYTE,
   QUEUE_INT_SHIFT,
   QUEUE_SHIFT,
+  STORM_SHIFT,
   WAITING,
 } = portLayout;
 
@@ -31,8 +32,12 @@ export interface PfcOptions {
   readonly events: EventQueue;
   /** 1 to 65535. */
   readonly quanta: number;
+  /** See `PfcSettings.frameDelay`. */
+  readonly frameDelay: 'link' | 'none';
   /** Times in ps. */
   readonly watchdog: { readonly detectionPs: number; readonly restorationPs: number } | undefined;
+  /** What the port sends into its span is lost. */
+  readonly isCut: (port: number) => boolean;
   /** A paused queue may send again. */
   readonly onResume: (port: number) => void;
   /** The watchdog has given a queue up: its packets are lost. */
@@ -44,7 +49,7 @@ export interface PfcOptions {
  *
  * - A frame takes 672 bit times and the link's delay and does not wait for the one being sent.
  * - It pauses for its quanta of 512 bit times; while the ingress stays full it is sent again at half of that, so a pause ends by a
- *   resume frame (quanta 0) or, when its sender has died, by running out.
+ *   resume frame (quanta 0) or, when its sender has died, by running out: a port that is down or a fibre that is cut carries none.
  * - Watchdog (as SONiC's pfcwd: detection, action drop, restoration): a queue that holds packets and has been paused throughout the
  *   detection time is emptied and drops what comes until it has not been paused for the restoration time.
  *
@@ -53,7 +58,7 @@ export interface PfcOptions {
 export class Pfc {
   readonly framesIn: Float64Array;
   readonly framesOut: Float64Array;
-  /** Bit q: the watchdog drops what comes for queue q. */
+  /** Bit q: the watchdog drops what comes for queue q. The same bits stand in PAUSED, where the way past an empty queue sees them. */
   readonly storming: Uint8Array;
   private readonly options: PfcOptions;
   private readonly pausedSincePs: Float64Array;
@@ -108,13 +113,16 @@ export class Pfc {
   }
 
   private send(ingress: number, priorities: number, pause: boolean, nowPs: number): void {
-    const { ports, events } = this.options;
+    const { ports, events, isCut } = this.options;
+    if (ports.ints[(ingress << PORT_SHIFT) + FORWARDING] === 0 || isCut(ingress)) return;
     const f = ingress << PORT_FLOAT_SHIFT;
     const target = ports.ints[(ingress << PORT_SHIFT) + FAR_PORT] as number;
     const at =
-      nowPs +
-      Math.round(PAUSE_WIRE_BYTES * (ports.floats[f + PS_PER_BYTE] as number)) +
-      (ports.floats[f + DELAY] as number);
+      this.options.frameDelay === 'none'
+        ? nowPs
+        : nowPs +
+          Math.round(PAUSE_WIRE_BYTES * (ports.floats[f + PS_PER_BYTE] as number)) +
+          (ports.floats[f + DELAY] as number);
     this.framesOut[ingress] = (this.framesOut[ingress] as number) + 1;
     let count = this.count[target] as number;
     if (count === FRAMES)
@@ -128,7 +136,7 @@ export class Pfc {
 
   /** A frame has arrived at `port`. */
   frameDue(port: number, nowPs: number): void {
-    const { ports, events } = this.options;
+    const { ports, events, isCut } = this.options;
     const first = this.first[port] as number;
     const content = this.content[port * FRAMES + first] as number;
     const next = (first + 1) % FRAMES;
@@ -139,6 +147,7 @@ export class Pfc {
     if (left > 0)
       events.push(Math.max(nowPs, this.arrivesAtPs[port * FRAMES + next] as number), 2 * ports.count + port);
     if (ports.ints[(port << PORT_SHIFT) + FORWARDING] === 0) return;
+    if (isCut(ports.ints[(port << PORT_SHIFT) + FAR_PORT] as number)) return;
     this.framesIn[port] = (this.framesIn[port] as number) + 1;
     if ((content & 0x100) !== 0) this.pause(port, content & 0xff, nowPs);
     else this.resume(port, content & 0xff, nowPs);
@@ -210,11 +219,13 @@ export class Pfc {
         if (stormAt > nowPs) nextAt = Math.min(nextAt, stormAt);
         else if (((ports.ints[i + WAITING] as number) & bit) !== 0) {
           this.storming[port] = (this.storming[port] as number) | bit;
+          ports.ints[i + PAUSED] = (ports.ints[i + PAUSED] as number) | (bit << STORM_SHIFT);
           onStorm(port, priority);
         } else nextAt = Math.min(nextAt, nowPs + watchdog.detectionPs);
       } else if ((this.restoreAtPs[queue] as number) <= nowPs) {
         this.restoreAtPs[queue] = NEVER;
         this.storming[port] = (this.storming[port] as number) & ~bit;
+        ports.ints[i + PAUSED] = (ports.ints[i + PAUSED] as number) & ~(bit << STORM_SHIFT);
       } else nextAt = Math.min(nextAt, this.restoreAtPs[queue] as number);
     }
     if (over !== 0) this.resume(port, over, nowPs);

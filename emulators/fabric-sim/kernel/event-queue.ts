@@ -11,6 +11,8 @@ const NEVER = Number.POSITIVE_INFINITY;
  */
 export const NOW = 0;
 const BEGIN = 1;
+/** Pushes until now, where they count. */
+const PUSHES = 2;
 
 const FOLLOWING = 2;
 const PLACE = 3;
@@ -32,7 +34,7 @@ const FAR = 2;
  * - **Far heap.** What lies beyond the wheel's span (milliseconds: timeouts, long spans) waits in a 4-ary heap and moves into the
  *   wheel when its time is near.
  *
- * Order is total and does not depend on the scheduler: earlier time first, then the smaller source. Any other queue would
+ * Order is total and does not depend on the scheduler: earlier time first, then the smaller source (or the earlier push, see `ties`). Any other queue would
  * answer the same sequence. (R. Brown, "Calendar queues", CACM 31(10), 1988; Varghese & Lauck, "Hashed and hierarchical timing
  * wheels", SOSP 1987.)
  */
@@ -66,10 +68,13 @@ export function createEventQueue({
   bucketPs,
   buckets,
   sources,
+  ties = 'by-source',
 }: {
   readonly bucketPs: number;
   readonly buckets: number;
   readonly sources: number;
+  /** Which of two events of one time comes first: that of the smaller source (the default), or the one that was pushed first. */
+  readonly ties?: 'by-source' | 'as-scheduled';
 }): EventQueue {
   if (!Number.isInteger(Math.log2(bucketPs)) || bucketPs < 1)
     throw new RangeError(`A bucket of ${bucketPs} ps is no power of two.`);
@@ -79,12 +84,14 @@ export function createEventQueue({
   const groupMask = (buckets >> 10) - 1;
   // An event is a record of 16 bytes: its time as float, then two whole numbers: the next in its bucket, and where it is.
   const { ints: events, floats: times } = cacheLines(sources << 4);
+  /** Where pushes count: the number of each source's last one. */
+  const turns = ties === 'as-scheduled' ? new Float64Array(sources) : undefined;
   const heads = new Int32Array(buckets).fill(-1);
   const words = new Int32Array(buckets >> 5);
   const summary = new Int32Array(buckets >> 10);
   const perPs = 1 / bucketPs;
   const spanPs = bucketPs * buckets;
-  const clock = new Float64Array(2);
+  const clock = new Float64Array(3);
   /** The bucket that the clock is in; `clock[BEGIN]` is the time at which it begins. */
   let clockBucket = 0;
   /** Events in the wheel. */
@@ -103,6 +110,9 @@ export function createEventQueue({
 
   function push(timePs: number, source: number): void {
     if (!(timePs <= MAX_TIME_PS)) throw new RangeError(`Virtual time ${timePs} ps is beyond 2^53 ps (2.5 h).`);
+    // What comes back from the far heap keeps its turn.
+    if (turns !== undefined && events[(source << 2) + PLACE] === NOWHERE)
+      turns[source] = clock[PUSHES] = (clock[PUSHES] as number) + 1;
     times[source << 1] = timePs;
     const ahead = timePs - (clock[BEGIN] as number);
     if (ahead >= spanPs) {
@@ -123,7 +133,7 @@ export function createEventQueue({
       return;
     }
     const first = times[before << 1] as number;
-    if (timePs < first || (timePs === first && source < before)) {
+    if (timePs < first || (timePs === first && goesBefore(source, before))) {
       events[(source << 2) + FOLLOWING] = before;
       heads[bucket] = source;
       return;
@@ -131,12 +141,16 @@ export function createEventQueue({
     let after = events[(before << 2) + FOLLOWING] as number;
     while (after !== -1) {
       const time = times[after << 1] as number;
-      if (time > timePs || (time === timePs && after > source)) break;
+      if (time > timePs || (time === timePs && goesBefore(source, after))) break;
       before = after;
       after = events[(before << 2) + FOLLOWING] as number;
     }
     events[(source << 2) + FOLLOWING] = after;
     events[(before << 2) + FOLLOWING] = source;
+  }
+
+  function goesBefore(source: number, other: number): boolean {
+    return turns === undefined ? source < other : (turns[source] as number) < (turns[other] as number);
   }
 
   function pushEarlier(timePs: number, source: number): void {
