@@ -40,6 +40,8 @@ export const FORWARDING = 16;
 export const WAITING = 17;
 /** Bit q: the far end has paused priority q. */
 export const PAUSED = 18;
+/** In PAUSED, so much above the bit of its pause: the watchdog drops what comes for the priority. */
+export const STORM_SHIFT = 8;
 /** Priority that was served last. */
 export const TURN = 19;
 /** Bit q: this port, as an ingress, has paused priority q at the far end. */
