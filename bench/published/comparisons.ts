@@ -7,7 +7,9 @@ import { dcqcnDistance } from './dcqcn-distance.ts';
 import { dcqcnStability } from './dcqcn-stability.ts';
 import { hpccFork } from './hpcc-fork.ts';
 import { queueingPackets } from './queueing-packets.ts';
+import { htsimRoce } from './htsim-roce.ts';
 import { optics } from './optics.ts';
+import { pfcBound } from './pfc-bound.ts';
 import { pfcHeadroom } from './pfc-headroom.ts';
 import { retransmission } from './retransmission.ts';
 import { rfc6349 } from './rfc-6349.ts';
@@ -31,21 +33,21 @@ export const comparisons: readonly Comparison[] = [
   selectiveRepeatLoss,
   cubicPackets,
   queueingPackets,
+  pfcBound,
   //
 ];
 
 /** Those of ten CPU seconds and more, and whose rows throw dice: a test of their own, and the page is not held against them. */
 export const heavyComparisons: readonly Comparison[] = [
+  htsimRoce(),
   hpccFork(),
   // Packet by packet: bench/themis.ts.
   themis({ load: 30, trainPackets: 8 }),
   uec,
-  queueingPackets,
   //
 ];
 
 /** For the page only: no test has the minutes. */
 export const pageComparisons: readonly Comparison[] = [
-  queueingPackets,
   //
 ];

@@ -3,7 +3,6 @@ import { maxMinShares, md1Wait, mm1Wait, type SharedFlow } from '../../emulators
 import type { Comparison, ComparisonRow } from './comparison.ts';
 import { type Edge, fanIn, smallFabric } from './small-fabric.ts';
 
-const RATE_BPS = 10e9;
 /** 1184 B of payload: 1250 B on the wire, 1 us at 10 Gb/s. */
 const PAYLOAD_BYTES = 1184;
 const SERVICE_US = 1;
@@ -113,22 +112,20 @@ const PFC_PACKET = 1082 / (10e3 + 25e3);
 /** Two links in a row: `a0` to `c0` crosses both, `a1` to `b` the first, `b0` and `b1` the second. */
 const LOT = {
   hosts: ['a0', 'a1', 'b', 'b0', 'b1', 'c0', 'c1', 'c2'],
-  edges: [
-    ...(
-      [
-        ['a0', 'x'],
-        ['a1', 'x'],
-        ['b', 'y'],
-        ['b0', 'y'],
-        ['b1', 'y'],
-        ['c0', 'z'],
-        ['c1', 'z'],
-        ['c2', 'z'],
-        ['x', 'y'],
-        ['y', 'z'],
-      ] as const
-    ).map((between): Edge => ({ between, ...LINK })),
-  ],
+  edges: (
+    [
+      ['a0', 'x'],
+      ['a1', 'x'],
+      ['b', 'y'],
+      ['b0', 'y'],
+      ['b1', 'y'],
+      ['c0', 'z'],
+      ['c1', 'z'],
+      ['c2', 'z'],
+      ['x', 'y'],
+      ['y', 'z'],
+    ] as const
+  ).map((between): Edge => ({ between, ...LINK })),
 };
 const LOT_PAIRS = [
   ['a0', 'c0'],
