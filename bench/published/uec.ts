@@ -1,3 +1,4 @@
+import { Random } from '../../emulators/fabric-sim/kernel/random.ts';
 import { type UecRun, runUec } from './uec-run.ts';
 import type { Comparison, ComparisonRow } from './comparison.ts';
 
@@ -56,6 +57,17 @@ function spreadOf(rounds: number, run: Omit<UecRun, 'seed' | 'rounds'>): Spread 
   };
 }
 
+/** A permutation without fixed points: hosts stand in a ring in a drawn order, each sends to the next. */
+function drawnRing(hosts: number): (readonly [number, number])[] {
+  const random = new Random(1024);
+  const order = Array.from({ length: hosts }, (_, host) => host);
+  for (let i = hosts - 1; i > 0; i--) {
+    const j = random.word() % (i + 1);
+    [order[i], order[j]] = [order[j] as number, order[i] as number];
+  }
+  return order.map((source, i) => [source, order[(i + 1) % hosts] as number] as const);
+}
+
 interface Permutation {
   readonly what: string;
   readonly run: Omit<UecRun, 'seed' | 'hosts' | 'flows'>;
@@ -112,7 +124,7 @@ export const uec: Comparison = {
     'uet-htsim 40ccb05, htsim/sim/datacenter/validate_outputs (stored runs, seed 13) and the limits of its commit check; means over seeds ' +
     'from the same program, Release build, `-sender_cc_only`',
   method:
-    'Three-tier fat tree of 16 or 128 hosts, 100 Gb/s, 1 us a link, flows of 2,000,000 B that all start at 0, MTU 4150 B on the wire, completion at the ' +
+    'Three-tier fat tree of 16, 128 or 1024 hosts, 100 Gb/s, 1 us a link, flows of 2,000,000 B that all start at 0, MTU 4150 B on the wire, completion at the ' +
     'sender. Paths, marks and trims are drawn at random, by another generator here: what depends on the draw is compared as a mean over seeds there and over rounds here (all flows anew on the fabric at rest).',
   rows: () => {
     const rows: ComparisonRow[] = [];
@@ -169,6 +181,12 @@ export const uec: Comparison = {
     add('permutation of 16, one path: mean', 345.58, alone.mean, { relative: 0.06 }, `${SEEDED}; ${luck}`);
     add('permutation of 16, one path: longest', 540.3, alone.max, { relative: 0.1 }, `${SEEDED}; ${luck}`);
     add('permutation of 16, one path: longest, stored run', 527.755, alone.max, { quoted: 'one draw' }, luck);
+
+    const thousand = spreadOf(1, { hosts: 1024, flows: flowsOf(drawnRing(1024)), paths: 128 });
+    const others = 'three seeds there, one round here: another permutation, as far for nearly all flows';
+    add('permutation of 1024, 128 paths: mean', 193.55, thousand.mean, { relative: 0.03 }, others);
+    add('permutation of 1024, 128 paths: longest', 201.62, thousand.max, { relative: 0.05 }, others);
+    add('permutation of 1024, 128 paths: longest, stored run', 200.507, thousand.max, { relative: 0.05 }, others);
 
     for (const [what, tails] of LARGE)
       for (const [i, published] of tails.entries())
