@@ -3,6 +3,7 @@ import { ControlPlane } from './control/control-plane.ts';
 import { type Defect, defectNamed } from './defects.ts';
 import type { FabricSim, FabricSimOptions, SimEvent, SimJob } from './fabric-sim.ts';
 import { createNetwork } from './fabric/create-network.ts';
+import { startSeries } from './fabric/series.ts';
 import { createSwitchingNetwork } from './flow-level/create-switching-network.ts';
 
 /** The last picosecond that a float64 holds exactly: 2.5 h. */
@@ -114,6 +115,7 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
     count: (node, port) => network.count(node, port),
     takeQueuePeak: (node, port) => network.takeQueuePeak(node, port),
     nic: host => network.nic(host),
+    series: wanted => startSeries(network, wanted),
     span: (name, direction) => network.span(name, direction),
     setSpan(name, direction, change) {
       network.setSpan(name, direction, change);

@@ -2,6 +2,7 @@ import type { Granularity } from '../../harness/model/granularity.ts';
 import type { Load } from '../../harness/model/load.ts';
 import type { RoundLine } from '../../harness/model/record.ts';
 import type { Topology } from '../../harness/model/topology.ts';
+import type { Series, SeriesOptions } from './fabric/series.ts';
 import type { DatagramStream, NicCount, Observable, PortCount, SpanState } from './fabric/network.ts';
 
 export interface FabricSimOptions {
@@ -95,6 +96,8 @@ export interface FabricSim {
   count(node: string, port: string): Readonly<PortCount>;
   takeQueuePeak(node: string, port: string): number;
   nic(host: string): Readonly<NicCount>;
+  /** Follows ports, queues and flows from now on, in bounded memory. A switch that reboots restarts its own counters. */
+  series(options: SeriesOptions): Series;
   span(name: string, direction: 'a-to-b' | 'b-to-a'): Readonly<SpanState>;
   setSpan(name: string, direction: 'a-to-b' | 'b-to-a', change: Partial<SpanState>): void;
   /** Packets sent into the span and those of them that a cut or random loss took, since the start. */

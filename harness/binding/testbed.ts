@@ -25,6 +25,13 @@ export interface InjectedFault {
   heal(): Promise<Omit<HealLine, 'kind' | 'fault'>>;
 }
 
+/** A file of lines that a world adds to the run folder. */
+export interface Attachment {
+  /** `<letters, digits, hyphens>.ndjson`, none of the folder's own files. */
+  readonly name: string;
+  readonly lines: readonly string[];
+}
+
 /**
  * The concrete things a run plays on. Everything it sees goes to the `record` it was given at reservation, as it happens;
  * nothing is concluded here.
@@ -44,6 +51,8 @@ export interface Testbed extends Clock {
   inject(fault: Fault, id: string): Promise<InjectedFault>;
   /** Reads every counter of every device once. */
   observe(): Promise<void>;
+  /** Files of lines beside the record that the world was asked for by an option; read after `release`. */
+  attachments?(): readonly Attachment[];
   /** Gives everything back and says whether it is as it was found. Safe to call twice. */
   release(): Promise<Pick<Cleanliness, 'dirty'>>;
 }

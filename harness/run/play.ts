@@ -78,6 +78,7 @@ export async function play(options: PlayOptions): Promise<Played> {
   if (testbed) {
     atNs = await testbed.now().catch(() => 0);
     const dirty = await releaseOf(testbed, errors);
+    for (const { name, lines: attached } of testbed.attachments?.() ?? []) folder.attach(name, attached);
     if (dirty.length > 0) end = { ...end, dirty };
   }
   if (errors.length > 0 && end.reason !== 'error')

@@ -79,6 +79,25 @@ export class RunFolder {
     attempt('append', this.file(name), () => writeFully(descriptor, `${JSON.stringify(line)}\n`));
   }
 
+  /**
+   * A file of lines that the world was asked for.
+   *
+   * @throws EvidenceError when the name can not be one, or the disk does not take it
+   */
+  attach(name: string, lines: readonly string[]): void {
+    const file = path.join(this.path, name);
+    if (!/^[a-z\d-]{1,60}\.ndjson$/.test(name) || (Object.values(RUN_FILES) as string[]).includes(name))
+      throw new EvidenceError(`${name} is no name for a file beside the record.`);
+    attempt('write', file, () => {
+      const descriptor = openSync(file, 'wx');
+      try {
+        for (const line of lines) writeFully(descriptor, `${line}\n`);
+      } finally {
+        closeSync(descriptor);
+      }
+    });
+  }
+
   host(facts: HostFacts): void {
     writeJson(this.file('host'), facts);
   }

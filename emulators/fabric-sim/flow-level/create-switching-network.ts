@@ -8,6 +8,7 @@ import type {
   NetworkOptions,
   NicCount,
   PortCount,
+  QueueCount,
   Repeats,
   RoundMark,
   SpanState,
@@ -25,6 +26,14 @@ export interface SwitchingNetwork extends Network {
    */
   switchTo(granularity: Granularity): void;
 }
+
+/** At flow level there are no queues to read; see `observes`. */
+const UNSEEN_QUEUE: QueueCount = {
+  bytes: Number.NaN,
+  sent: Number.NaN,
+  drops: Number.NaN,
+  peakBytes: Number.NaN,
+};
 
 interface Tap {
   readonly node: string;
@@ -330,6 +339,15 @@ class Switching implements SwitchingNetwork {
 
   takeQueuePeak(node: string, port: string): number {
     return this.engine.takeQueuePeak(node, port);
+  }
+
+  queueCount(node: string, port: string, priority?: number): QueueCount {
+    // What an engine that was left had counted is not kept per queue.
+    return this.engine.queueCount?.(node, port, priority) ?? UNSEEN_QUEUE;
+  }
+
+  takeSeriesPeak(node: string, port: string, priority?: number): number {
+    return this.engine.takeSeriesPeak?.(node, port, priority) ?? Number.NaN;
   }
 
   nic(host: string): Readonly<NicCount> {

@@ -1,15 +1,24 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Until } from '../../../harness/binding/clock.ts';
-import type { InjectedFault, RunningLoad, RunningProbes, Testbed } from '../../../harness/binding/testbed.ts';
+import type {
+  Attachment,
+  InjectedFault,
+  RunningLoad,
+  RunningProbes,
+  Testbed,
+} from '../../../harness/binding/testbed.ts';
 import type { Fault } from '../../../harness/model/fault.ts';
 import type { Granularity } from '../../../harness/model/granularity.ts';
 import type { Load } from '../../../harness/model/load.ts';
 import type { RecordLine } from '../../../harness/model/record.ts';
+import type { PortRef } from '../../../harness/model/topology.ts';
 import type { Cleanliness } from '../../../harness/model/verdict.ts';
 import type { FabricSim, SimJob } from '../fabric-sim.ts';
+import type { Series } from '../fabric/series.ts';
 import { CounterReader } from './counter-reader.ts';
 import { type Sampling, sampling } from './sampling.ts';
 import { refusesFault, SimFaults } from './sim-faults.ts';
+import { seriesLines } from './series-lines.ts';
 import { startProbes } from './sim-probes.ts';
 
 export interface SimTestbedOptions {
@@ -18,6 +27,8 @@ export interface SimTestbedOptions {
   readonly record: (line: RecordLine) => void;
   /** How finely each phase is simulated; a phase that is not named goes on as it is. */
   readonly granularity?: Readonly<Record<string, Granularity>>;
+  /** Ports and queues that are followed, with all flows, into `series.ndjson`. */
+  readonly series?: { readonly intervalPs: number; readonly ports: readonly PortRef[] };
   readonly signal?: AbortSignal;
   /** Wall time, ms. Decides only when the event loop gets a turn, never what is simulated. */
   readonly wallMs: () => number;
@@ -62,6 +73,7 @@ export class SimTestbed implements Testbed {
   readonly #granularity: ReadonlyMap<string, Granularity>;
   readonly #counters: CounterReader;
   readonly #faults: SimFaults;
+  readonly #series: Series | undefined;
   readonly #jobs: { readonly job: SimJob; readonly background: boolean; written: number }[] = [];
   readonly #probes: RunningProbes[] = [];
   #phase: Phase | undefined;
@@ -69,7 +81,7 @@ export class SimTestbed implements Testbed {
   #passing = false;
   #released: Promise<Pick<Cleanliness, 'dirty'>> | undefined;
 
-  constructor({ name, sim, record, granularity = {}, signal, wallMs }: SimTestbedOptions) {
+  constructor({ name, sim, record, granularity = {}, series, signal, wallMs }: SimTestbedOptions) {
     this.#granularity = new Map(Object.entries(granularity));
     this.name = name;
     this.#sim = sim;
@@ -77,6 +89,14 @@ export class SimTestbed implements Testbed {
     this.#signal = signal;
     this.#wallMs = wallMs;
     this.#counters = new CounterReader(sim);
+    this.#series =
+      series &&
+      sim.series({
+        intervalPs: series.intervalPs,
+        ports: series.ports,
+        queues: series.ports.filter(({ node }) => sim.topology.switches.some(({ name }) => name === node)),
+        flows: () => Array.from(this.#rates(), ([name, delivered]) => ({ name, delivered })),
+      });
     const settle = (holds: () => boolean, withinPs: number) => this.#settle(holds, withinPs);
     this.#faults = new SimFaults({ sim, write: line => this.#write(line), settle });
     sim.onEvent(event => {
@@ -174,10 +194,15 @@ export class SimTestbed implements Testbed {
     return (this.#released ??= this.#giveBack());
   }
 
+  attachments(): readonly Attachment[] {
+    return this.#series ? [{ name: 'series.ndjson', lines: seriesLines(this.#series) }] : [];
+  }
+
   async #giveBack(): Promise<Pick<Cleanliness, 'dirty'>> {
     for (const { job } of this.#jobs) job.stop();
     for (const probes of this.#probes) await probes.stop();
     const dirty = await this.#faults.healAll();
+    this.#series?.stop();
     this.#writeRounds();
     return { dirty: [...dirty, ...this.#faults.differences()] };
   }
