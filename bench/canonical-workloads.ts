@@ -226,7 +226,10 @@ export async function connectionsOf(folder: string, { connections }: CanonicalWo
 export const ROCE_PAYLOAD_BYTES = 4096;
 
 /** Packet-hops of a RoCE workload without loss: every data packet and its acknowledgement over every link. Exact for htsim_roce. */
-export function rocePacketHops(workload: CanonicalWorkload, connections: readonly Connection[]): number {
+export function rocePacketHops(
+  workload: Pick<CanonicalWorkload, 'hostsPerTor' | 'hostsPerPod'>,
+  connections: readonly Connection[],
+): number {
   return connections.reduce(
     (sum, connection) => sum + 2 * Math.ceil(connection.bytes / ROCE_PAYLOAD_BYTES) * pathLinks(workload, connection),
     0,

@@ -29,6 +29,8 @@ export interface Comparison {
   readonly source: string;
   /** What was done to get ours, and what a reader must know of the method. */
   readonly method: string;
+  /** A folder that is no part of the repository and without which `rows` throws. */
+  readonly needs?: string;
   /** Empty files or missing shared data are an error, never an empty list. */
   rows(): readonly ComparisonRow[] | Promise<readonly ComparisonRow[]>;
 }

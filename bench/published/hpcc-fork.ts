@@ -36,6 +36,7 @@ export function hpccFork({ folder = WORKLOADS }: { readonly folder?: string } = 
       'astra-network-ns3 8fd3604 run on star17.topo (100 Gb/s, 1 us; payload 1000 B), golden_fct.json of the study; its DCQCN is seeded once',
     method:
       "The same files replayed packet by packet, with the family's headers (48 B, ACK 60 B, INT 42 B), an ACK for every packet, ECN at dequeue; over seeds where marking rolls dice (DCQCN).",
+    needs: folder,
     rows: () => {
       const golden = JSON.parse(readFileSync(path.join(folder, 'golden_fct.json'), 'utf8')) as Readonly<
         Record<string, readonly Golden[]>

@@ -51,6 +51,7 @@ export function settingsOfTrace({ graph, fabric }: Pick<Trace, 'graph' | 'fabric
       },
       switching: {
         scaleThresholds: ecn.scaled,
+        releaseAt: fabric.releaseAt,
         ...(!fabric.ackHighPriority && { priorities: { control: 3, data: 3, datagrams: 0 } }),
       },
       transport: {

@@ -20,6 +20,8 @@ export interface TraceFabric {
   /** Shared by the ports of a switch; null when nothing is ever dropped for want of it. */
   readonly bufferBytes: number | null;
   readonly pfc: TracePfc | null;
+  /** A packet counts in a switch's buffer until its transmission starts or ends. */
+  readonly releaseAt: 'start' | 'end';
   readonly transport: TraceTransport;
   /** Most bytes in flight of a flow. */
   readonly window: TraceWindow | null;
@@ -122,6 +124,7 @@ export function fabricOfHpcc(config: HpccConfig, graph: FabricGraph): TraceFabri
     ecn: config.enableQcn ? { at: 'dequeue', byRate: config.ecn } : null,
     bufferBytes: config.bufferBytes,
     // USE_DYNAMIC_PFC_THRESHOLD is read by the family and used nowhere: its switch has the dynamic law only.
+    releaseAt: 'start',
     pfc: nic === undefined ? null : { law: 'dynamic', nicRateBps: nic.rateBps, ...HPCC_PFC },
     transport: transportOf(config, config.globalT ? pairs.maxRttNs * 1000 : 'of-pair'),
     window: config.hasWindow
@@ -201,7 +204,6 @@ export function fabricOfHtsim(
   _topology: HtsimTopology,
   { mtuBytes, pfcPackets }: HtsimSettings = HTSIM_ROCE,
 ): TraceFabric {
-  const wire = mtuBytes + HTSIM_HEADER_BYTES;
   return {
     mtuBytes,
     headerBytes: HTSIM_HEADER_BYTES,
@@ -210,7 +212,9 @@ export function fabricOfHtsim(
     ackHighPriority: false,
     ecn: null,
     bufferBytes: null,
-    pfc: pfcPackets && { law: 'static', xoffBytes: pfcPackets.high * wire, xonBytes: pfcPackets.low * wire },
+    releaseAt: 'end',
+    // Bytes on the wire are counted, but a packet of a threshold is the MTU alone (queue_lossless_input.cpp).
+    pfc: pfcPackets && { law: 'static', xoffBytes: pfcPackets.high * mtuBytes, xonBytes: pfcPackets.low * mtuBytes },
     transport: { name: 'none' },
     window: null,
   };
