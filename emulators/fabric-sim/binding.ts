@@ -1,17 +1,19 @@
 import type { Binding } from '../../harness/binding/binding.ts';
 import { granularityText } from '../../harness/model/granularity.ts';
 import { createFabricSim } from './create-fabric-sim.ts';
-import { readOptions } from './sim-world/sim-options.ts';
+import { followedPorts, readOptions } from './sim-world/sim-options.ts';
 import { SimTestbed } from './sim-world/sim-testbed.ts';
 
 /**
  * The `sim` world: a packet simulator, called directly. One seed is one run: the same record lines, byte for byte.
  * Options: `defect` (a planted defect by name), `trainPackets` (packets simulated as one unit, 1 to 64, default 8; 1 is exact), `granularity`
- * (`packet`, `train:N` or `flow`, for all phases or by phase; goes before `trainPackets`).
+ * (`packet`, `train:N` or `flow`, for all phases or by phase; goes before `trainPackets`), `series` (an interval such as `100us`, or with ports
+ * `100us:SWITCH/PORT,SWITCH/PORT`: series of flows, queues and ports into `series.ndjson` in the run folder).
  */
 const binding: Binding = {
   async reserve(topology, { seed, record, options, signal }) {
-    const { trainPackets, defect, granularity } = readOptions(options);
+    const { trainPackets, defect, granularity, series } = readOptions(options);
+    const followed = series && { ...series, ports: followedPorts(topology, series.ports) };
     const first = typeof granularity === 'object' ? Object.values(granularity)[0] : granularity;
     const sim = createFabricSim({
       topology,
@@ -37,6 +39,7 @@ const binding: Binding = {
       record,
       wallMs: () => performance.now(),
       ...(typeof granularity === 'object' && { granularity }),
+      ...(followed && { series: followed }),
       ...(signal && { signal }),
     });
   },
