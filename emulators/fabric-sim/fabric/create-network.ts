@@ -29,7 +29,14 @@ export function createNetwork(options: NetworkOptions): Network {
     throw new RangeError(`Seed ${seed} is not a whole number from 0 to 2^53.`);
   const wiring = wire(topology);
   const fullWireBytes = magnitude(topology.settings.roce.mtu) + overheadBytes;
-  const plane = createDataPlane({ topology, wiring, seed, fullWireBytes, trainPackets, ties: options.ties });
+  const plane = createDataPlane({
+    topology,
+    wiring,
+    seed,
+    fullWireBytes,
+    trainPackets,
+    ties: options.ties,
+  });
   const transport = { plane, settings: topology.settings, overheadBytes, ...controlOf(topology.settings) };
   const selective = repeatsSelectively(topology.settings)
     ? new SelectiveConnections({ ...transport, seed })

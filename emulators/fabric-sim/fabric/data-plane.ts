@@ -103,7 +103,6 @@ const {
 const NEVER = Number.POSITIVE_INFINITY;
 /** Event sources: each port's link, service, PFC frames and PFC timers, then the actors. */
 const SOURCES_PER_PORT = 4;
-const MOST_ACTORS = 1 << 22;
 /** Places in the totals. */
 const HOPS = 0;
 const EVENTS = 1;
@@ -222,12 +221,12 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const ports = createPorts(wiring);
   const portCount = ports.count;
   const { ints, floats, queueInts, queueFloats } = ports;
-  const packets = createPackets();
+  const packets = createPackets(mostPackets(options));
   const { ints: packetInts } = packets;
   const calls = new CallQueue();
   const events = createEventQueue({
     ...wheelFor(wiring, fullWireBytes),
-    sources: SOURCES_PER_PORT * ports.count + MOST_ACTORS,
+    sources: SOURCES_PER_PORT * ports.count + mostActors(hosts),
     ties: options.ties ?? 'by-source',
   });
   const { clock } = events;
@@ -256,10 +255,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     throw new RangeError('ECN marks at the end of a transmission only where buffers are released then: set releaseAt.');
   const laws = Array.from({ length: ports.count }, (_, port) => {
     if (ecn === null || (wiring.node[port] as number) < wiring.hosts) return undefined;
+    const own = ecn.perRate?.find(({ rate }) => magnitude(rate) === wiring.rateBps[port]);
     const law: RedLaw = {
-      minBytes: magnitude(ecn.min) * scale(port),
-      maxBytes: magnitude(ecn.max) * scale(port),
-      probability: ecn.probability,
+      minBytes: own ? magnitude(own.min) : magnitude(ecn.min) * scale(port),
+      maxBytes: own ? magnitude(own.max) : magnitude(ecn.max) * scale(port),
+      probability: (own ?? ecn).probability,
       extended: ecn.beyondMax === 'extended',
     };
     ports.floats[(port << PORT_FLOAT_SHIFT) + MARKS_FROM] = law.minBytes;
@@ -372,6 +372,8 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
 
   /** Registers something that wakes; the number is for `wakeAt`. */
   function enrol(actor: Actor): number {
+    if (actors.length === mostActors(hosts))
+      throw new RangeError(`A network of ${hosts} hosts has ${actors.length} flows at most.`);
     return 4 * portCount + actors.push(actor) - 1;
   }
 
@@ -1031,3 +1033,17 @@ function wheelFor(wiring: Wiring, fullWireBytes: number): { readonly bucketPs: n
   const bucketPs = power(4, 1 / Math.max(perPs, 1e-12), 20);
   return { bucketPs, buckets: power(10, (4 * longestPs) / bucketPs, 17) };
 }
+
+/**
+ * Packets that may be under way: four times what all buffers and links hold in full packets, at least 2^15, at most 2^22 (17 GB of
+ * traffic). Reserved memory is not touched, but V8 collects garbage more often the more a process has reserved.
+ */
+function mostPackets({ topology, wiring, fullWireBytes }: DataPlaneOptions): number {
+  let bytes = magnitude(topology.settings.bufferPerSwitch) * topology.switches.length;
+  for (let port = 0; port < wiring.node.length; port++)
+    bytes += (wiring.delayPs[port] as number) / (wiring.psPerByte[port] as number) + fullWireBytes;
+  return 2 ** Math.min(22, Math.max(15, Math.ceil(Math.log2((4 * bytes) / fullWireBytes))));
+}
+
+/** Flows, streams and timers that a network may have: eight for each pair of hosts, at least 2^13, at most 2^22. */
+const mostActors = (hosts: number): number => Math.min(1 << 22, Math.max(1 << 13, 8 * hosts * hosts));

@@ -56,9 +56,6 @@ export const ASKS = 1 << 10;
 export const TRIMMED_LAST = 1 << 11;
 export const ENTROPY_SHIFT = 16;
 
-/** Records that a network may have under way at once; memory is reserved for all, and used as far as they are touched. */
-const MOST_PACKETS = 1 << 22;
-
 /** All packets of a network: flat records with a free list. A number names one; -1 is none. */
 export interface Packets {
   readonly ints: Int32Array;
@@ -66,14 +63,15 @@ export interface Packets {
   /**
    * A record with kind, priority and flags in `meta`, one packet long, unmarked. Sizes, sequence and stamp are the caller's to set.
    *
-   * @throws RangeError when 4 million are under way
+   * @throws RangeError when more are under way than there is room for
    */
   take(meta: number, owner: number, target: number, hash: number): number;
   give(packet: number): void;
 }
 
-export function createPackets(): Packets {
-  const { ints, floats } = cacheLines(MOST_PACKETS << 6);
+/** Room for `most` packets under way at once; memory is reserved for all, and used as far as they are touched. */
+export function createPackets(most: number): Packets {
+  const { ints, floats } = cacheLines(most << 6);
   let free = -1;
   /** Records from here on have never been used. */
   let fresh = 0;
@@ -85,7 +83,10 @@ export function createPackets(): Packets {
       let packet = free;
       if (packet >= 0) free = ints[(packet << PACKET_SHIFT) + NEXT] as number;
       else {
-        if (fresh === MOST_PACKETS) throw new RangeError(`More than ${MOST_PACKETS} packets are under way at once.`);
+        if (fresh === most)
+          throw new RangeError(
+            `More than ${most} packets are under way at once: more than all buffers and fibres of the fabric should hold.`,
+          );
         packet = fresh++;
       }
       const at = packet << PACKET_SHIFT;
