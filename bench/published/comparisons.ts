@@ -4,6 +4,7 @@ import { selectiveRepeatLoss } from './selective-repeat.ts';
 import { collectiveRuns } from './collective-runs.ts';
 import { collectives } from './collectives.ts';
 import { dcqcnDistance } from './dcqcn-distance.ts';
+import { dcqcnPackets } from './dcqcn-packets.ts';
 import { dcqcnStability } from './dcqcn-stability.ts';
 import { hpccFork } from './hpcc-fork.ts';
 import { queueingPackets } from './queueing-packets.ts';
@@ -34,6 +35,7 @@ export const comparisons: readonly Comparison[] = [
   cubicPackets,
   queueingPackets,
   pfcBound,
+  dcqcnPackets,
   //
 ];
 
