@@ -165,6 +165,12 @@ program
   .command('trace')
   .description("replay another simulator's workload: htsim matrices, and the files of the HPCC-style ns-3 family")
   .option('--hpcc <config>', 'configuration of the HPCC family; it names its topology and flow files')
+  .addOption(
+    new Option(
+      '--branch <name>',
+      "whose headers its packets have: HPCC's artefact (48 B, the default) or ASTRA-sim's fork (36 B)",
+    ).choices(['artefact', 'astra']),
+  )
   .option('--htsim <matrix>', 'htsim connection matrix (.cm), with --topo')
   .option('--topo <file>', 'htsim topology (.topo)')
   .option('--fct <file>', "write completion times, in the HPCC family's columns")

@@ -58,6 +58,16 @@ export interface EcnSettings {
   readonly at?: 'enqueue' | 'dequeue' | 'end';
   /** Beyond `max`: every packet (the default), or the slope goes on up to 1 (`extended`, the form that DCQCN's stability analysis takes). */
   readonly beyondMax?: 'all' | 'extended';
+  /** Ports of these rates have thresholds of their own, which `scaleThresholds` leaves alone: the maps of the HPCC family. */
+  readonly perRate?: readonly EcnAtRate[];
+}
+
+/** Thresholds of the ports of one rate. */
+export interface EcnAtRate {
+  readonly rate: Rate;
+  readonly min: Size;
+  readonly max: Size;
+  readonly probability: number;
 }
 
 /** PFC of the lossless priorities. Thresholds are per ingress port and priority. */
@@ -91,6 +101,11 @@ export interface PfcWatchdogSettings {
 export interface SwitchingSettings {
   /** Choice among equal next hops; `ecmp` when absent. */
   readonly loadBalancing?: 'ecmp' | 'adaptive' | 'spray';
+  /**
+   * What the hash of `ecmp` sees: addresses, protocol and UDP ports (`five-tuple`, the default), or addresses and protocol: then all flows
+   * between two hosts take one path.
+   */
+  readonly ecmpFields?: 'five-tuple' | 'addresses';
   /** Seeds the switches' hashes; the run's seed when absent. */
   readonly ecmpSeed?: number;
   /** ECN and PFC thresholds are declared for 100 Gb/s ports and scaled with the port's rate; true when absent. */

@@ -7,6 +7,7 @@ import { parseHpccConfig } from './hpcc-config.ts';
 import { type Pcap, pcapOf } from './pcap.ts';
 import { type Replay, type ReplayProgress, replayTrace } from './replay-trace.ts';
 import { slowdownByClass, slowdownOf, type Spread, spreadOf } from './slowdown.ts';
+import type { HpccBranch } from './trace-fabric.ts';
 import { type TextFile, type Trace, traceOfHpcc, traceOfHtsim, withDelay } from './trace.ts';
 import { TraceFormatError } from './trace-text.ts';
 
@@ -17,6 +18,8 @@ import { TraceFormatError } from './trace-text.ts';
  */
 interface Job {
   readonly hpcc?: string;
+  /** Whose headers the packets have, `artefact` or `astra`. */
+  readonly branch?: HpccBranch;
   readonly htsim?: string;
   readonly topo?: string;
   readonly fct?: string;
@@ -75,7 +78,12 @@ function traceOf(job: Job): Trace {
   if (job.hpcc !== undefined) {
     const config = textOf(job.hpcc);
     const { topologyFile, flowFile } = parseHpccConfig(config.text, config.name);
-    return traceOfHpcc({ config, topology: besides(job.hpcc, topologyFile), flows: besides(job.hpcc, flowFile) });
+    return traceOfHpcc({
+      config,
+      topology: besides(job.hpcc, topologyFile),
+      flows: besides(job.hpcc, flowFile),
+      ...(job.branch !== undefined && { branch: job.branch }),
+    });
   }
   if (job.htsim === undefined || job.topo === undefined) throw new UsageError('--htsim needs --topo FILE.');
   return traceOfHtsim({

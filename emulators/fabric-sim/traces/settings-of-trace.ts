@@ -4,9 +4,6 @@ import { type FabricGraph, isSpan } from './fabric-graph.ts';
 import type { Trace } from './trace.ts';
 import type { TraceFabric } from './trace-fabric.ts';
 
-/** ECN thresholds of a fabric are declared for ports of this rate (`SwitchingSettings.scaleThresholds`). */
-const DECLARED_AT_BPS = 100e9;
-
 /** For switches of which the files say that nothing shares a buffer: more than any workload can fill. */
 const ENDLESS_BUFFER = '1000000 MB';
 
@@ -25,7 +22,6 @@ export interface TraceSettings {
 /** @throws RangeError when the files ask for a congestion control that is not here */
 export function settingsOfTrace({ graph, fabric }: Pick<Trace, 'graph' | 'fabric'>): TraceSettings {
   const differences: string[] = [];
-  const ecn = ecnOf(fabric, graph, differences);
   const pfc = pfcOf(fabric, graph, differences);
   const { window } = fabric;
   // A window that scales with the rate is the law's own; one that does not is the connection's.
@@ -41,7 +37,7 @@ export function settingsOfTrace({ graph, fabric }: Pick<Trace, 'graph' | 'fabric
     settings: {
       ...DEFAULT_FABRIC,
       bufferPerSwitch: fabric.bufferBytes === null ? ENDLESS_BUFFER : `${fabric.bufferBytes} B`,
-      ecn: ecn.settings,
+      ecn: ecnOf(fabric, graph),
       pfc,
       dcqcn: null,
       roce: {
@@ -50,7 +46,7 @@ export function settingsOfTrace({ graph, fabric }: Pick<Trace, 'graph' | 'fabric
         ...(typeof fixed === 'number' && { window: `${fixed} B` as const }),
       },
       switching: {
-        scaleThresholds: ecn.scaled,
+        scaleThresholds: false,
         releaseAt: fabric.releaseAt,
         ...(!fabric.ackHighPriority && { priorities: { control: 3, data: 3, datagrams: 0 } }),
       },
@@ -63,45 +59,21 @@ export function settingsOfTrace({ graph, fabric }: Pick<Trace, 'graph' | 'fabric
   };
 }
 
-/**
- * Thresholds by rate become one pair that scales with the rate when they are proportional to it; one pair as it is when one rate
- * carries them; else those of the slowest rate, the hosts', scaled, and a difference is told.
- */
-function ecnOf(
-  { ecn }: TraceFabric,
-  graph: FabricGraph,
-  differences: string[],
-): { readonly settings: EcnSettings | null; readonly scaled: boolean } {
-  if (ecn === null) return { settings: null, scaled: false };
+/** The thresholds of every rate that a link has, as the files give them. */
+function ecnOf({ ecn }: TraceFabric, graph: FabricGraph): EcnSettings | null {
+  if (ecn === null) return null;
   const rates = new Set(graph.links.map(({ rateBps }) => rateBps));
-  const used = ecn.byRate.filter(({ rateBps }) => rates.has(rateBps)).toSorted((a, b) => a.rateBps - b.rateBps);
-  const first = used[0];
-  if (first === undefined) return { settings: null, scaled: false };
-  const scaled = used.length > 1;
-  const scale = scaled ? DECLARED_AT_BPS / first.rateBps : 1;
-  const proportional = used.every(
-    at =>
-      at.minBytes * first.rateBps === first.minBytes * at.rateBps &&
-      at.maxBytes * first.rateBps === first.maxBytes * at.rateBps &&
-      at.probability === first.probability,
-  );
-  if (!proportional) {
-    const told = used
-      .map(at => `${at.minBytes / 1000}/${at.maxBytes / 1000} KB at ${at.rateBps / 1e9} Gb/s`)
-      .join(', ');
-    differences.push(
-      `ECN thresholds there are ${told}; here those of ${first.rateBps / 1e9} Gb/s grow in proportion to the rate`,
-    );
-  }
-  return {
-    scaled,
-    settings: {
-      min: `${first.minBytes * scale} B`,
-      max: `${first.maxBytes * scale} B`,
-      probability: first.probability,
-      at: ecn.at,
-    },
-  };
+  const [first, ...others] = ecn.byRate
+    .filter(({ rateBps }) => rates.has(rateBps))
+    .map(({ rateBps, minBytes, maxBytes, probability }) => ({
+      rate: `${rateBps} b/s` as const,
+      min: `${minBytes} B` as const,
+      max: `${maxBytes} B` as const,
+      probability,
+    }));
+  if (first === undefined) return null;
+  const { min, max, probability } = first;
+  return { min, max, probability, at: ecn.at, ...(others.length > 0 && { perRate: [first, ...others] }) };
 }
 
 function pfcOf({ pfc, bufferBytes }: TraceFabric, graph: FabricGraph, differences: string[]): PfcSettings | null {

@@ -10,6 +10,7 @@ import {
   fabricOfHpcc,
   fabricOfHtsim,
   HPCC_HEADER_BYTES,
+  type HpccBranch,
   type HtsimSettings,
   type TraceFabric,
 } from './trace-fabric.ts';
@@ -69,10 +70,13 @@ export function traceOfHpcc({
   config,
   topology,
   flows,
+  branch,
 }: {
   readonly config: TextFile;
   readonly topology: TextFile;
   readonly flows: TextFile;
+  /** Whose headers packets have; the artefact's when absent. */
+  readonly branch?: HpccBranch;
 }): Trace {
   const settings = parseHpccConfig(config.text, config.name);
   const shape = parseHpccTopology(topology.text, topology.name);
@@ -110,7 +114,7 @@ export function traceOfHpcc({
   return {
     graph,
     sites: sitesOf(graph),
-    fabric: fabricOfHpcc(settings, graph),
+    fabric: fabricOfHpcc(settings, graph, branch),
     flows: made,
     triggers: [],
     linkDown: down && link !== undefined ? { atPs: HPCC_EPOCH_PS + down.atPs, link } : undefined,
