@@ -57,8 +57,11 @@ export type {
   PfcSettings,
   PortRef,
   RoceSettings,
+  SelectiveRepeatSettings,
   Span,
+  SwitchingSettings,
   SwitchNode,
   Topology,
+  TransportSettings,
 } from './model/topology.ts';
 export type { Count, Distance, Duration, Quantity, Rate, Rounds, Share, Size } from './model/units.ts';

@@ -1,4 +1,5 @@
 import type { Binding } from '../../harness/binding/binding.ts';
+import { flowShareIsMeasured } from '../../harness/model/flow-level.ts';
 import { granularityText } from '../../harness/model/granularity.ts';
 import { createFabricSim } from './create-fabric-sim.ts';
 import { followedPorts, readOptions } from './sim-world/sim-options.ts';
@@ -22,6 +23,11 @@ const binding: Binding = {
       ...(first !== undefined && { granularity: first }),
       ...(defect !== undefined && { defect }),
     });
+    const flows = (typeof granularity === 'object' ? Object.values(granularity) : [granularity]).includes('flow');
+    const guessed =
+      flows && !flowShareIsMeasured(topology.settings)
+        ? '; shares of full links taken whole: not measured for this congestion control'
+        : '';
     const name = 'sim';
     record({
       kind: 'testbed',
@@ -30,7 +36,7 @@ const binding: Binding = {
         node,
         device: `simulated ${kind}`,
         driver: 'none',
-        software: `fabric-sim, ${first === undefined ? `trains of ${trainPackets}` : granularityText(typeof granularity === 'object' ? granularity : { all: first })}`,
+        software: `fabric-sim, ${first === undefined ? `trains of ${trainPackets}` : granularityText(typeof granularity === 'object' ? granularity : { all: first })}${guessed}`,
       })),
     });
     return new SimTestbed({

@@ -1,3 +1,4 @@
+import { HPCC_DCQCN_100G } from '../../harness/model/fabric-settings.ts';
 import type { FabricSettings, Link, Topology } from '../../harness/model/topology.ts';
 import type { Distance, Rate, Size } from '../../harness/model/units.ts';
 import { magnitude } from '../../harness/model/units.ts';
@@ -18,9 +19,16 @@ export interface Defect {
   readonly deaf?: 'first flow' | 'first sender';
 }
 
+/** What is undefined in a change is as if it had never been declared. */
+type Change = { readonly [Key in keyof FabricSettings]?: FabricSettings[Key] | undefined };
+
 const settings =
-  (change: (declared: FabricSettings) => Partial<FabricSettings>) =>
-  (topology: Topology): Topology => ({ ...topology, settings: { ...topology.settings, ...change(topology.settings) } });
+  (change: (declared: FabricSettings) => Change) =>
+  (topology: Topology): Topology => {
+    const changed = Object.entries({ ...topology.settings, ...change(topology.settings) });
+    const left = Object.fromEntries(changed.filter(([, value]) => value !== undefined)) as unknown as FabricSettings;
+    return { ...topology, settings: left };
+  };
 
 const bytes = (size: Size, factor: number): Size => `${magnitude(size) * factor} B`;
 const metres = (length: Distance, factor: number): Distance => `${magnitude(length) * factor} m`;
@@ -84,6 +92,18 @@ export const DEFECTS = {
   'small-buffer': {
     what: 'Switches have a 64th of the declared buffer.',
     build: settings(({ bufferPerSwitch }) => ({ bufferPerSwitch: bytes(bufferPerSwitch, 1 / 64) })),
+  },
+  'control-ignored': {
+    what: 'NICs run DCQCN as it is delivered, whatever congestion control is declared.',
+    build: settings(() => ({ dcqcn: HPCC_DCQCN_100G, transport: undefined })),
+  },
+  'balancing-off': {
+    what: 'Switches hash each flow to one path, whatever load balancing is declared.',
+    build: settings(({ switching }) => ({ switching: { ...switching, loadBalancing: 'ecmp' } })),
+  },
+  'spreading-off': {
+    what: 'NICs send all packets of a flow with one entropy, whatever spreading is declared.',
+    build: settings(({ transport }) => ({ transport: transport && { ...transport, spreading: 'flow' } })),
   },
   'slow-recovery': {
     what: 'A lost packet is sent again only after 1 s.',

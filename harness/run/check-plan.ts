@@ -4,6 +4,7 @@ import { magnitude, type Quantity } from '../model/units.ts';
 import type { Check } from '../model/check.ts';
 import { hasRounds } from '../loads/roofline.ts';
 import { dimensionOf, kpiOf, SHARE_OF } from './limits.ts';
+import { settingMistakes } from './setting-mistakes.ts';
 
 /** A scenario's plan can not be played as written. The author is to change the file; no testbed was touched. */
 export class PlanError extends Error {
@@ -15,7 +16,8 @@ export const isWork = (phase: Phase): boolean => / rounds?$/.test(phase.for);
 
 /**
  * Refuses what the compiler can not see: phase names that JavaScript would reorder, work phases of a load without rounds,
- * lengths that are not positive, expectations of phases that do not exist, faults on things that the topology lacks.
+ * lengths that are not positive, expectations of phases that do not exist, faults on things that the topology lacks, settings that no
+ * world could have.
  *
  * @throws PlanError with one sentence per mistake
  */
@@ -25,6 +27,8 @@ export function checkPlan(plan: Plan): void {
     ...expectationMistakes(plan),
     ...faultMistakes(plan),
     ...loadMistakes(plan),
+    ...spanMistakes(plan),
+    ...settingMistakes(plan.topology.settings),
   ];
   if (mistakes.length > 0) throw new PlanError(mistakes.join('\n'));
 }
@@ -115,6 +119,15 @@ function* faultMistakes(plan: Plan): Generator<string> {
       seen.add(key);
       if ('span' in fault) spans.add(target);
     }
+  }
+}
+
+function* spanMistakes({ topology }: Plan): Generator<string> {
+  for (const { name, asymmetry } of Object.values(topology.spans)) {
+    if (asymmetry === undefined) continue;
+    const ns = finite(asymmetry);
+    if (ns === undefined || dimensionOf(asymmetry) !== 'duration' || ns < 0)
+      yield `Span ${name} has the asymmetry "${asymmetry}"; it is a time of 0 or more, by which its first end's way takes longer.`;
   }
 }
 

@@ -1,6 +1,7 @@
 import { KPIS } from '../checks/kpis.ts';
 import type { Granularity, PhaseGranularity } from '../model/granularity.ts';
 import type { Plan } from '../model/plan.ts';
+import { flowLevelRefusal } from '../model/flow-level.ts';
 import { cost } from './cost.ts';
 import { phasesOf } from './limits.ts';
 
@@ -24,7 +25,7 @@ const TRAINS_UP_TO = 2e9;
  *
  * Packets or trains are chosen for the whole plan, because every change between them would cost its phases a start; flow level phase by
  * phase, and never for a phase whose expectations need what flow level does not see (`Kpi.unseenAtFlowLevel`), nor with a planted defect,
- * which may be one of packets.
+ * which may be one of packets, nor for a fabric that flow level can not play or whose congestion control law it does not know.
  */
 export function chooseGranularity(
   plan: Plan,
@@ -36,15 +37,28 @@ export function chooseGranularity(
   const whole: Granularity = cost(plan) <= PACKETS_UP_TO ? 'packet' : `train:${TRAIN_PACKETS}`;
   return Object.fromEntries(
     Object.entries(plan.phases).map(([name, phase]) => {
-      const allowed = flowLevel && defect === undefined && !needsPackets(plan, name);
+      const allowed = flowLevel && defect === undefined && playsAsFlows(plan) && !needsPackets(plan, name);
       const flows = allowed && cost({ ...plan, phases: { [name]: phase } }) > TRAINS_UP_TO;
       return [name, flows ? 'flow' : whole];
     }),
   );
 }
 
-/** The same for each phase, or what was asked for; the plan's phases in its order. @throws RangeError for a phase that the plan lacks */
+/** Flow level can play the fabric, and is not left to guess what another law than DCQCN makes of its fair share. */
+function playsAsFlows({ topology: { settings } }: Plan): boolean {
+  const { transport } = settings;
+  return (transport === undefined || transport.control === 'none') && flowLevelRefusal(settings) === undefined;
+}
+
+/**
+ * The same for each phase, or what was asked for; the plan's phases in its order.
+ *
+ * @throws RangeError for a phase that the plan lacks, and for flow level where it can not play the fabric
+ */
 export function granularityOfPhases(plan: Plan, asked: PhaseGranularity): Readonly<Record<string, Granularity>> {
+  const refusal = flowLevelRefusal(plan.topology.settings);
+  if (refusal !== undefined && (typeof asked === 'string' ? [asked] : Object.values(asked)).includes('flow'))
+    throw new RangeError(`${refusal} Play it by packets or trains.`);
   const names = Object.keys(plan.phases);
   if (typeof asked === 'string') return Object.fromEntries(names.map(name => [name, asked]));
   const unknown = Object.keys(asked).filter(name => !names.includes(name));

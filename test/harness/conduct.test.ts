@@ -13,7 +13,14 @@ import { DEFAULT_FABRIC } from '../../harness/model/fabric-settings.ts';
 import type { Phase, Plan } from '../../harness/model/plan.ts';
 import type { RecordLine } from '../../harness/model/record.ts';
 import { cable } from '../../harness/model/topology.ts';
-import type { Span, Topology } from '../../harness/model/topology.ts';
+import type {
+  FabricSettings,
+  Span,
+  SwitchingSettings,
+  Topology,
+  TransportSettings,
+} from '../../harness/model/topology.ts';
+import type { Duration } from '../../harness/model/units.ts';
 import { checkPlan, PlanError } from '../../harness/run/check-plan.ts';
 import { conduct } from '../../harness/run/conduct.ts';
 import type { Progress } from '../../harness/run/conduct.ts';
@@ -530,4 +537,55 @@ t.test('in sim, a job that hangs for good is a fail: stalled, with the round', a
     detail: /cut ended at its deadline, .*not reached: restored/,
   });
   t.same(verdict.cleanliness, { injected: 1, healed: 1, verified: 1, dirty: [] });
+});
+
+t.test('settings that no world could have are refused with each mistake in words', async t => {
+  const steady = { steady: { for: '5 rounds' } } as const;
+  const mistakes = (more: Partial<FabricSettings>): string => {
+    const { topology, ...rest } = planOf(steady);
+    try {
+      checkPlan({ ...rest, topology: { ...topology, settings: { ...topology.settings, ...more } } });
+    } catch (error) {
+      t.ok(error instanceof PlanError);
+      return (error as Error).message;
+    }
+    return '';
+  };
+  const spread = { control: 'nscc', recovery: 'selective-repeat', spreading: 'reps', paths: 128 } as const;
+  t.equal(mistakes({ transport: spread, switching: { trimTo: '64 B', loadBalancing: 'adaptive' } }), '');
+  t.equal(mistakes({ transport: { control: 'none' } }), '');
+
+  for (const [transport, words] of [
+    [{ control: 'HP CC' }, /transport.control is "HP CC"; name a congestion control law/],
+    [{ control: 'hpcc', parameters: { eta: 'much' } }, /parameters.eta is "much"; .* numbers/],
+    [{ control: 'none', parameters: { eta: 0.9 } }, /has parameters, but control is 'none'/],
+    [{ control: 'dcqcn', recovery: 'go-back-m' }, /recovery is "go-back-m". Known: go-back-n, selective-repeat/],
+    [{ ...spread, recovery: 'go-back-n' }, /'reps' reorders every flow/],
+    [{ ...spread, paths: 100 }, /paths is 100; it is a power of two/],
+    [{ control: 'dcqcn', acknowledgeEvery: 0 }, /acknowledgeEvery is 0; it is a whole number from 1 on/],
+    [{ control: 'dcqcn', acknowledgementBytes: '64' }, /acknowledgementBytes is "64", which is no size/],
+    [{ control: 'dcqcn', selectiveRepeat: {} }, /recovery is not 'selective-repeat'/],
+  ] as const)
+    t.match(mistakes({ transport: transport as TransportSettings }), words);
+
+  for (const [switching, words] of [
+    [{ loadBalancing: 'rr' }, /loadBalancing is "rr". Known: ecmp, adaptive, spray/],
+    [{ trimTo: '64 B' }, /a trimmed packet is sent again alone/],
+    [{ queueLimit: '0 B' }, /queueLimit is "0 B", which is no size above 0/],
+    [{ priorities: { control: 6, data: 8, datagrams: 0 } }, /priorities.data is 8; priorities are 0 to 7/],
+    [{ lossyShare: 0 }, /lossyShare is 0/],
+    [{ ecmpSeed: 1.5 }, /ecmpSeed is 1.5; it is a whole number/],
+  ] as const)
+    t.match(mistakes({ switching: switching as SwitchingSettings }), words);
+
+  const both = mistakes({ transport: { ...spread, paths: 3 }, switching: { lossyShare: -1 } });
+  t.equal(both.split('\n').length, 2, 'all of them at once');
+
+  const { topology, ...rest } = planOf(steady);
+  const spans = Object.fromEntries(
+    Object.entries(topology.spans).map(([name, span]) => [name, { ...span, asymmetry: '5 km' as Duration }]),
+  );
+  t.throws(() => checkPlan({ ...rest, topology: { ...topology, spans } }), {
+    message: /asymmetry "5 km"; it is a time/,
+  });
 });

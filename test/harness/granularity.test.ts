@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import sim from '../../emulators/fabric-sim/binding.ts';
+import { createFlowLevelNetwork } from '../../emulators/fabric-sim/flow-level/create-flow-level-network.ts';
 import { allReduce, busbw, ecnMarks, loss, queuePeak, cut } from '../../harness/index.ts';
 import { granularityOf, granularityText, phaseGranularity, trainOf } from '../../harness/model/granularity.ts';
 import type { Check } from '../../harness/model/check.ts';
 import type { Plan } from '../../harness/model/plan.ts';
 import type { RecordLine } from '../../harness/model/record.ts';
+import type { FabricSettings } from '../../harness/model/topology.ts';
 import { chooseGranularity, granularityOfPhases } from '../../harness/run/choose-granularity.ts';
 import { cost } from '../../harness/run/cost.ts';
 import { replayLine } from '../../harness/run/replay-line.ts';
@@ -82,6 +84,44 @@ t.test("how finely a phase is simulated follows from its plan's packet-hops, and
   t.strictSame(chooseGranularity(plan(phases), { flowLevel: false }).day, 'train:8');
   t.throws(() => granularityOfPhases(short, { stedy: 'flow' }), /No phase stedy. Known: steady/);
   t.throws(() => granularityOfPhases(plan(phases), { day: 'flow' }), /brief/);
+});
+
+t.test('flow level is not chosen, nor played, where it would simulate another fabric', async t => {
+  const day = { day: { for: '1 h' } } as const;
+  const withSettings = (more: Partial<FabricSettings>): Plan => {
+    const { topology: of, ...rest } = plan(day);
+    return { ...rest, topology: { ...of, settings: { ...of.settings, ...more } } };
+  };
+  t.equal(chooseGranularity(withSettings({})).day, 'flow');
+  t.equal(chooseGranularity(withSettings({ transport: { control: 'none' } })).day, 'flow', 'nothing to correct');
+  for (const [more, words] of [
+    [{ switching: { loadBalancing: 'adaptive' } }, /adaptive load balancing is one of packets/],
+    [{ switching: { loadBalancing: 'spray' } }, /spray load balancing is one of packets/],
+    [{ switching: { trimTo: '64 B' } }, /trims packets/],
+    [{ transport: { control: 'nscc', recovery: 'selective-repeat', spreading: 'reps' } }, /reps spreading/],
+    [{ transport: { control: 'dcqcn', recovery: 'selective-repeat' } }, /not selective-repeat/],
+  ] as const) {
+    const one = withSettings(more);
+    t.equal(chooseGranularity(one).day, 'train:8', JSON.stringify(more));
+    t.throws(() => granularityOfPhases(one, 'flow'), words);
+    t.throws(() => granularityOfPhases(one, { day: 'flow' }), /Play it by packets or trains/);
+    t.strictSame(granularityOfPhases(one, 'packet'), { day: 'packet' });
+    t.throws(
+      () => createFlowLevelNetwork({ topology: one.topology, seed: 1, trainPackets: 1 }),
+      words,
+      'nor by itself',
+    );
+  }
+  const hpcc = withSettings({ transport: { control: 'hpcc' } });
+  t.equal(chooseGranularity(hpcc).day, 'train:8', 'what HPCC makes of its share was never measured');
+  const lines: RecordLine[] = [];
+  const options = { granularity: 'flow' };
+  const reservation = { seed: 1, record: (line: RecordLine) => void lines.push(line), step: () => undefined };
+  await (await sim.reserve(hpcc.topology, { ...reservation, options })).release();
+  t.match(JSON.stringify(lines), /shares of full links taken whole: not measured/, 'who asks for it is told');
+  lines.length = 0;
+  await (await sim.reserve(topology, { ...reservation, options })).release();
+  t.notMatch(JSON.stringify(lines), /not measured/);
 });
 
 t.test('a replay pins it', async t => {

@@ -1,3 +1,4 @@
+import { CallQueue } from '../kernel/call-queue.ts';
 import type { Span } from '../../../harness/model/topology.ts';
 import { flowLevelRefusal } from '../../../harness/model/flow-level.ts';
 import { magnitude } from '../../../harness/model/units.ts';
@@ -18,7 +19,6 @@ import { checkedSpanChange } from '../fabric/span-change.ts';
 import { packetLoss } from '../fabric/span-optics.ts';
 import { datagramWireBytes, GAP_BYTES, ROCE_OVERHEAD_BYTES } from '../fabric/wire-size.ts';
 import { type Wiring, wire } from '../fabric/wiring.ts';
-import { PendingCalls } from './pending-calls.ts';
 import { Random } from '../kernel/random.ts';
 import { Departures } from './departures.ts';
 import { FairShares } from './fair-shares.ts';
@@ -70,8 +70,8 @@ class FlowLevel implements Network, FlowHost, Repeats {
   private readonly correction: ShareCorrection;
   private readonly windowBytes: number;
   /** Asked for from outside; and what flows have under way. At equal times the former come first, as in the packet engine. */
-  private readonly calls = new PendingCalls();
-  private readonly arrivals = new PendingCalls();
+  private readonly calls = new CallQueue(Number.POSITIVE_INFINITY);
+  private readonly arrivals = new CallQueue(Number.POSITIVE_INFINITY);
   /** Rounds that were counted and not yet added up. */
   private counted: { readonly flows: Taken['flows']; times: number } = { flows: [], times: 0 };
   /** End of the `advance` in progress, -1 when none is. */
@@ -160,9 +160,9 @@ class FlowLevel implements Network, FlowHost, Repeats {
     const { calls, arrivals } = this;
     while (!this.stopping) {
       this.refresh();
-      const departsPs = this.departures.peekPs();
-      const arrivesPs = arrivals.peekPs();
-      const callPs = calls.peekPs();
+      const departsPs = this.departures.nextPs;
+      const arrivesPs = arrivals.nextPs;
+      const callPs = calls.nextPs;
       const nextPs = Math.min(departsPs, arrivesPs, callPs);
       if (nextPs > untilPs) break;
       this.events++;
@@ -229,7 +229,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
     readonly done: () => void;
   }): boolean {
     const endPs = this.nowPs + lastsPs;
-    if (this.stopping || endPs > this.untilPs || this.calls.peekPs() <= endPs) return false;
+    if (this.stopping || endPs > this.untilPs || this.calls.nextPs <= endPs) return false;
     const { flows } = given.taken as Taken;
     this.arrivals.push(endPs, () => {
       if (this.counted.flows !== flows) {

@@ -1,6 +1,5 @@
-import { HPCC_DCQCN_100G, HPCC_ECN_100G } from '../../../harness/model/fabric-settings.ts';
+import { flowShareIsMeasured } from '../../../harness/model/flow-level.ts';
 import type { FabricSettings } from '../../../harness/model/topology.ts';
-import { magnitude } from '../../../harness/model/units.ts';
 
 /** Round trips of the columns, us; flows at the bottleneck, of the rows; message sizes, of the tables, B. */
 const RTT_US = [2, 98, 980, 9795] as const;
@@ -35,17 +34,13 @@ interface AtBottleneck {
 /** What a transport makes of its fair share of a link that is full, as a fraction. */
 export type ShareCorrection = (at: AtBottleneck) => number;
 
-const sameSettings = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-
 /**
  * The correction for a fabric's transport. Between the table's points it is linear in the logarithms of bytes, flows and round trip; outside
  * it is that of the nearest point. Without congestion control senders are held back by PFC alone and links are full: 1. For other settings
  * than the table's nothing was measured: 1 as well, with an error that is not known.
  */
-export function shareCorrection({ dcqcn, ecn, roce }: FabricSettings): ShareCorrection {
-  const measured =
-    sameSettings(dcqcn, HPCC_DCQCN_100G) && sameSettings(ecn, HPCC_ECN_100G) && magnitude(roce.mtu) === 4096;
-  if (!measured) return () => 1;
+export function shareCorrection(settings: FabricSettings): ShareCorrection {
+  if (settings.transport !== undefined || settings.dcqcn === null || !flowShareIsMeasured(settings)) return () => 1;
   return ({ flows, rttPs, bytes }) => {
     const [size, row, column] = [place(BYTES, bytes), place(FLOWS, flows), place(RTT_US, rttPs / 1e6)];
     return between(size, s => between(row, r => between(column, c => DCQCN_SHARE[s]?.[r]?.[c] ?? 1)));

@@ -341,6 +341,11 @@ void t.test('a scenario that asks for what the lab lacks is told in words what i
     why(joined('120 km'), frankfurt()),
     'joined needs a span of 400 Gb/s and 120 km for "north"; frankfurt (fra.yaml) has f1 (400 Gb/s, 80.1 km).',
   );
+  const { north } = joined().spans;
+  t.equal(
+    why({ ...joined(), spans: { north: { ...(north as Span), asymmetry: '3 us' } } }, frankfurt()),
+    'joined needs "north" to take 3 us longer one way than the other; an inventory does not say that of a span, so frankfurt (fra.yaml) may not have it.',
+  );
   const more: Topology = { ...joined(), hosts: [...joined().hosts, host('x3', 'x'), host('y3', 'y')] };
   t.equal(why(more, frankfurt()), 'joined needs 6 hosts; frankfurt (fra.yaml) has 5.');
   t.equal(

@@ -1,0 +1,90 @@
+import type { FabricSettings, SwitchingSettings, TransportSettings } from '../model/topology.ts';
+import { magnitude, type Size } from '../model/units.ts';
+
+const LOAD_BALANCING = ['ecmp', 'adaptive', 'spray'] as const satisfies readonly SwitchingSettings['loadBalancing'][];
+const VICTIMS = ['arriving', 'either'] as const satisfies readonly SwitchingSettings['trimVictim'][];
+const RELEASES = ['start', 'end'] as const satisfies readonly SwitchingSettings['releaseAt'][];
+const RECOVERIES = ['go-back-n', 'selective-repeat'] as const satisfies readonly TransportSettings['recovery'][];
+const SPREADINGS = [
+  'flow',
+  'oblivious',
+  'bitmap',
+  'reps',
+  'mixed',
+] as const satisfies readonly TransportSettings['spreading'][];
+const MOST_PATHS = 32768;
+const PRIORITIES = 8;
+
+/**
+ * What a fabric's `transport` and `switching` say that no world could do: words that are none, numbers out of their range, parts that want
+ * others. Names of congestion control laws and of their parameters are the world's business, which refuses those it does not know.
+ */
+export function* settingMistakes({ transport, switching }: FabricSettings): Generator<string> {
+  if (switching) yield* switchingMistakes(switching);
+  if (transport) yield* transportMistakes(transport);
+  if (switching?.trimTo !== undefined && transport?.recovery !== 'selective-repeat')
+    yield "settings.switching.trimTo: a trimmed packet is sent again alone, so transport.recovery 'selective-repeat' is needed.";
+}
+
+function* switchingMistakes(switching: SwitchingSettings): Generator<string> {
+  const { loadBalancing, trimVictim, releaseAt, priorities, ecmpSeed, lossyShare, nicControlRun } = switching;
+  yield* wordMistakes('switching.loadBalancing', loadBalancing, LOAD_BALANCING);
+  yield* wordMistakes('switching.trimVictim', trimVictim, VICTIMS);
+  yield* wordMistakes('switching.releaseAt', releaseAt, RELEASES);
+  for (const name of ['queueLimit', 'controlQueueLimit', 'trimTo'] as const)
+    yield* sizeMistakes(`switching.${name}`, switching[name]);
+  for (const [use, priority] of Object.entries(priorities ?? {}))
+    if (!(Number.isInteger(priority) && priority >= 0 && priority < PRIORITIES))
+      yield `settings.switching.priorities.${use} is ${priority}; priorities are 0 to ${PRIORITIES - 1}.`;
+  yield* wholeMistakes('switching.ecmpSeed', ecmpSeed, { least: 0 });
+  yield* wholeMistakes('switching.nicControlRun', nicControlRun, { least: 0 });
+  if (lossyShare !== undefined && !(lossyShare > 0))
+    yield `settings.switching.lossyShare is ${lossyShare}; it is a multiple above 0 of the free buffer.`;
+}
+
+function* transportMistakes(transport: TransportSettings): Generator<string> {
+  const { control, parameters, recovery = 'go-back-n', spreading = 'flow', paths, selectiveRepeat } = transport;
+  if (typeof control !== 'string' || !/^[a-z][a-z0-9-]*$/.test(control))
+    yield `settings.transport.control is ${JSON.stringify(control)}; name a congestion control law, such as 'dcqcn', or 'none'.`;
+  for (const [name, value] of Object.entries(parameters ?? {}))
+    if (typeof value !== 'number' || !Number.isFinite(value))
+      yield `settings.transport.parameters.${name} is ${JSON.stringify(value)}; a law's parameters are numbers, with the unit in their name.`;
+  if (control === 'none' && Object.keys(parameters ?? {}).length > 0)
+    yield "settings.transport has parameters, but control is 'none'.";
+  yield* wordMistakes('transport.recovery', recovery, RECOVERIES);
+  yield* wordMistakes('transport.spreading', spreading, SPREADINGS);
+  yield* wholeMistakes('transport.acknowledgeEvery', transport.acknowledgeEvery, { least: 1 });
+  yield* sizeMistakes('transport.acknowledgementBytes', transport.acknowledgementBytes);
+  if (paths !== undefined && !(paths >= 1 && paths <= MOST_PATHS && Number.isInteger(Math.log2(paths))))
+    yield `settings.transport.paths is ${paths}; it is a power of two from 1 to ${MOST_PATHS}.`;
+  if (recovery === 'selective-repeat') return;
+  if (spreading !== 'flow')
+    yield `settings.transport.spreading '${spreading}' reorders every flow, which go-back-N answers by sending all again: recovery 'selective-repeat' is needed.`;
+  if (selectiveRepeat !== undefined)
+    yield "settings.transport.selectiveRepeat is said, but recovery is not 'selective-repeat'.";
+}
+
+function* wordMistakes(at: string, word: string | undefined, known: readonly string[]): Generator<string> {
+  if (word !== undefined && !known.includes(word))
+    yield `settings.${at} is ${JSON.stringify(word)}. Known: ${known.join(', ')}.`;
+}
+
+function* wholeMistakes(
+  at: string,
+  value: number | undefined,
+  { least }: { readonly least: number },
+): Generator<string> {
+  if (value !== undefined && !(Number.isSafeInteger(value) && value >= least))
+    yield `settings.${at} is ${value}; it is a whole number from ${least} on.`;
+}
+
+function* sizeMistakes(at: string, size: Size | undefined): Generator<string> {
+  if (size === undefined) return;
+  let bytes = Number.NaN;
+  try {
+    bytes = magnitude(size);
+  } catch {
+    // Said below.
+  }
+  if (!(bytes > 0)) yield `settings.${at} is "${size}", which is no size above 0.`;
+}
