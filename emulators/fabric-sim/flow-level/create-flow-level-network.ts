@@ -2,7 +2,7 @@ import { CallQueue } from '../kernel/call-queue.ts';
 import type { Span } from '../../../harness/model/topology.ts';
 import { flowLevelRefusal } from '../../../harness/model/flow-level.ts';
 import { magnitude } from '../../../harness/model/units.ts';
-import { flowHash } from '../fabric/ecmp-hash.ts';
+import { flowHash, seenEntropy } from '../fabric/ecmp-hash.ts';
 import type {
   Flow,
   FlowRequest,
@@ -83,6 +83,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
   private readonly streams: SteadyDatagrams[] = [];
   private readonly dice: Random;
   private readonly dirty = new Set<number>();
+  private readonly seen: (entropy: number) => number;
   private readonly spanMetres: readonly number[];
   /** Of span directions that were changed; of these, only what loses packets has an effect here. */
   private readonly impairments = new Map<number, Impairments>();
@@ -121,6 +122,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
       throw new RangeError(`RoCE retransmission timeout ${roce.retransmitTimeout} must be more than 0.`);
     if (this.windowBytes < this.mtuBytes)
       throw new RangeError(`RoCE window ${roce.window} holds no packet of ${roce.mtu}.`);
+    this.seen = seenEntropy(topology.settings);
     this.spanMetres = Object.values<Span>(topology.spans).map(({ length }) => magnitude(length));
     this.tables = new Forwarding(wiring, seed);
     const ports = wiring.node.length;
@@ -160,7 +162,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
     const { calls, arrivals } = this;
     while (!this.stopping) {
       this.refresh();
-      const departsPs = this.departures.nextPs;
+      const departsPs = this.departures.peekPs();
       const arrivesPs = arrivals.nextPs;
       const callPs = calls.nextPs;
       const nextPs = Math.min(departsPs, arrivesPs, callPs);
@@ -452,8 +454,8 @@ class FlowLevel implements Network, FlowHost, Repeats {
       id: this.flows.length,
       source,
       target,
-      hash: flowHash(source, target, request.entropy),
-      backHash: flowHash(target, source, request.entropy),
+      hash: flowHash(source, target, this.seen(request.entropy)),
+      backHash: flowHash(target, source, this.seen(request.entropy)),
       lineBps: this.wiring.rateBps[nic] as number,
     });
     flow.onPlan = departPs => this.departures.set(flow, departPs);
@@ -501,7 +503,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
       {
         source,
         target,
-        hash: flowHash(source, target, request.entropy),
+        hash: flowHash(source, target, this.seen(request.entropy)),
         wireBytes: datagramWireBytes(bytes),
         packetsPerSecond,
         firstLinkPsPerByte: this.wiring.psPerByte[this.wiring.portsOf[source]?.[0] as number] as number,
@@ -624,7 +626,7 @@ class FlowLevel implements Network, FlowHost, Repeats {
   path(source: string, target: string, entropy: number): readonly { node: string; port: string }[] {
     const ends = this.ends({ source, target });
     const { wiring } = this;
-    const way = this.tables.way(ends.source, ends.target, flowHash(ends.source, ends.target, entropy));
+    const way = this.tables.way(ends.source, ends.target, flowHash(ends.source, ends.target, this.seen(entropy)));
     return way.links.map(link => ({
       node: wiring.nodes[wiring.node[link] as number] as string,
       port: wiring.portNames[link] as string,

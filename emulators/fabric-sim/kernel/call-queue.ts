@@ -13,12 +13,22 @@ export class CallQueue {
   /** Time of the earliest call, ps; Infinity when there is none. A field: it is read before every event. */
   nextPs = Number.POSITIVE_INFINITY;
   private readonly heap: Call[] = [];
+  private readonly latestPs: number;
   private sequence = 0;
 
-  /** @throws RangeError when the time is no integer in 0..2^53 */
+  /** Packets' times are exact up to 2^53 ps; who needs no single picoseconds may go on. */
+  constructor(latestPs = MAX_TIME_PS) {
+    this.latestPs = latestPs;
+  }
+
+  get size(): number {
+    return this.heap.length;
+  }
+
+  /** @throws RangeError when the time is no integer in 0..`latestPs` */
   push(atPs: number, run: () => void): void {
-    if (!Number.isInteger(atPs) || atPs < 0 || atPs > MAX_TIME_PS)
-      throw new RangeError(`${atPs} is not a virtual time in integer ps up to 2^53.`);
+    if (!Number.isInteger(atPs) || atPs < 0 || atPs > this.latestPs)
+      throw new RangeError(`${atPs} is not a virtual time in integer ps up to ${this.latestPs}.`);
     const call = { atPs, sequence: this.sequence++, run };
     const heap = this.heap;
     let at = heap.push(call) - 1;

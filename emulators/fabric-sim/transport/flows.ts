@@ -22,7 +22,6 @@ export const DATA_META = 9;
 export const ANSWER_META = 10;
 /** Source of its timer events. */
 export const TIMER = 11;
-export const ENTROPY = 12;
 /** Most packets that one acknowledgement answers. */
 export const ACK_EVERY = 13;
 /** Wire bytes of the packet sent last. */
