@@ -9,6 +9,7 @@ import { dcqcnStability } from './dcqcn-stability.ts';
 import { hpccFork } from './hpcc-fork.ts';
 import { queueingPackets } from './queueing-packets.ts';
 import { htsimRoce } from './htsim-roce.ts';
+import { lawFixedPoints } from './law-fixed-points.ts';
 import { optics } from './optics.ts';
 import { pfcBound } from './pfc-bound.ts';
 import { pfcHeadroom } from './pfc-headroom.ts';
@@ -36,6 +37,7 @@ export const comparisons: readonly Comparison[] = [
   queueingPackets,
   pfcBound,
   dcqcnPackets,
+  lawFixedPoints,
   //
 ];
 
