@@ -1,5 +1,6 @@
 import { refusesLoad, startJob } from './collective/job.ts';
 import { ControlPlane } from './control/control-plane.ts';
+import { Protection } from './control/protection.ts';
 import { type Defect, defectNamed } from './defects.ts';
 import type { FabricSim, FabricSimOptions, SimEvent, SimJob } from './fabric-sim.ts';
 import { createNetwork } from './fabric/create-network.ts';
@@ -45,9 +46,12 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
     onEvent: event => {
       for (const listener of listeners) listener(event);
     },
+    seed,
     frozenTables: defect.frozenTables ?? false,
     firstPortOnly: defect.firstPortOnly ?? false,
   });
+
+  const protection = new Protection({ topology: built, network, onChange: name => control.spanChanged(name) });
 
   let awaited: { readonly job: SimJob; readonly rounds: number } | undefined;
   let jobs = 0;
@@ -116,11 +120,13 @@ export function createFabricSim(options: FabricSimOptions): FabricSim {
     takeQueuePeak: (node, port) => network.takeQueuePeak(node, port),
     nic: host => network.nic(host),
     series: wanted => startSeries(network, wanted),
-    span: (name, direction) => network.span(name, direction),
+    span: (name, direction) => protection.span(name, direction),
     setSpan(name, direction, change) {
-      network.setSpan(name, direction, change);
+      protection.setSpan(name, direction, change);
       control.spanChanged(name);
     },
+    protect: (name, wanted) => protection.protect(name, wanted),
+    protection: name => protection.state(name),
     spanCount: (name, direction) => network.spanCount(name, direction),
     reboot: (node, takesPs) => control.reboot(node, takesPs),
     isUp: node => control.isUp(node),

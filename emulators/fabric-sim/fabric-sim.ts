@@ -2,6 +2,7 @@ import type { Granularity } from '../../harness/model/granularity.ts';
 import type { Load } from '../../harness/model/load.ts';
 import type { RoundLine } from '../../harness/model/record.ts';
 import type { Topology } from '../../harness/model/topology.ts';
+import type { ProtectionOptions, ProtectionState } from './control/protection.ts';
 import type { Series, SeriesOptions } from './fabric/series.ts';
 import type { DatagramStream, NicCount, Observable, PortCount, SpanState } from './fabric/network.ts';
 
@@ -100,6 +101,13 @@ export interface FabricSim {
   series(options: SeriesOptions): Series;
   span(name: string, direction: 'a-to-b' | 'b-to-a'): Readonly<SpanState>;
   setSpan(name: string, direction: 'a-to-b' | 'b-to-a', change: Partial<SpanState>): void;
+  /**
+   * Gives the span a longer protection path; what is set on the span is its working path from then on, and `span` tells that. Not to be
+   * undone.
+   */
+  protect(name: string, options: ProtectionOptions): void;
+  /** Which path carries traffic, and why; undefined for a span that is not protected. */
+  protection(name: string): ProtectionState | undefined;
   /** Packets sent into the span and those of them that a cut or random loss took, since the start. */
   spanCount(name: string, direction: 'a-to-b' | 'b-to-a'): { readonly packets: number; readonly lost: number };
   reboot(node: string, takesPs: number): void;

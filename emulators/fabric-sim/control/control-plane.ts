@@ -2,6 +2,8 @@ import type { ControlPlaneSettings, Topology } from '../../../harness/model/topo
 import { magnitude } from '../../../harness/model/units.ts';
 import type { SimBgpSession, SimEvent, SimPort } from '../fabric-sim.ts';
 import type { Network } from '../fabric/network.ts';
+import { packetLoss } from '../fabric/span-optics.ts';
+import { Random } from '../kernel/random.ts';
 import { autonomousSystems } from './autonomous-systems.ts';
 import { type Changes, Speaker, type Update } from './speaker.ts';
 import { farSide, type Side, type Wire, wiresOf } from './wire.ts';
@@ -12,6 +14,8 @@ export interface ControlPlaneOptions {
   readonly settings: ControlPlaneSettings;
   readonly network: Pick<Network, 'nowPs' | 'at' | 'setRoute' | 'setForwarding' | 'span' | 'reset'>;
   readonly onEvent: (event: SimEvent) => void;
+  /** Draws when partial loss takes enough BFD packets in a row; 0 when absent. */
+  readonly seed?: number;
   /** Planted defects: tables are written once and never again; only the first port of an ECMP set is used. */
   readonly frozenTables?: boolean;
   readonly firstPortOnly?: boolean;
@@ -25,6 +29,10 @@ export interface ControlPlaneOptions {
  *   shutdown acts at once. Light that comes back within that time was never missed.
  * - BFD runs on every wire between switches: an end that hears nothing for `bfdInterval` x `bfdMultiplier` (RFC 5880 6.8.4) closes
  *   the session and tells the other end, one propagation delay later. So a cut with loss of light is found by whichever is faster.
+ * - A span that loses a part p of its packets takes k = `bfdMultiplier` in a row now and then: each k that came last are all lost with p^k, and
+ *   from good to k lost it takes (1 - p^k) / ((1 - p) p^k) intervals on average (first run of k: Feller, An Introduction to Probability
+ *   Theory, volume 1, XIII.7). Times are drawn as k and a geometric remainder of that mean, so that seldom events cost nothing. After each the
+ *   session opens again as after any other loss: it flaps. Packets sent at jittered intervals (RFC 5880 6.8.7) are taken as sent at the interval.
  * - Times count from the instant of the fault; where along the fibre it is cut is not modelled. What is in the fibre at a cut is lost too,
  *   so a flow loses its one-way delay over the span on top of these times.
  * - A closed session withdraws what it taught. Each hop: `fibUpdate` until the own table changes, `bgpHop` and the propagation delay until
@@ -40,6 +48,11 @@ export class ControlPlane {
   readonly #firstPortOnly: boolean;
   readonly #lossOfLightPs: number;
   readonly #bfdPs: number;
+  readonly #bfdIntervalPs: number;
+  readonly #bfdMultiplier: number;
+  readonly #seed: number;
+  /** Ends that lose a part of what they should hear. */
+  readonly #lossy = new Map<Side, Lossy>();
   readonly #bgpHopPs: number;
   readonly #fibUpdatePs: number;
   readonly #bgpEstablishPs: number;
@@ -65,7 +78,10 @@ export class ControlPlane {
     this.#firstPortOnly = options.firstPortOnly ?? false;
     const ps = (duration: ControlPlaneSettings['bgpHop']) => Math.round(magnitude(duration) * 1e3);
     this.#lossOfLightPs = ps(settings.lossOfLight);
-    this.#bfdPs = ps(settings.bfdInterval) * settings.bfdMultiplier;
+    this.#bfdIntervalPs = ps(settings.bfdInterval);
+    this.#bfdMultiplier = settings.bfdMultiplier;
+    this.#bfdPs = this.#bfdIntervalPs * this.#bfdMultiplier;
+    this.#seed = options.seed ?? 0;
     this.#bgpHopPs = ps(settings.bgpHop);
     this.#fibUpdatePs = ps(settings.fibUpdate);
     this.#bgpEstablishPs = ps(settings.bgpEstablish);
@@ -83,6 +99,7 @@ export class ControlPlane {
       this.#asns = autonomousSystems(topology, 'unique');
       this.#speakers = this.#converged();
     }
+    for (const wire of this.#spans.values()) this.#listen(wire);
     for (const [name, speaker] of this.#speakers) {
       for (const target of speaker.targets()) this.#write(name, target, speaker.choice(target)?.ports ?? []);
     }
@@ -224,7 +241,9 @@ export class ControlPlane {
       [wire.sides[1], toB],
       [wire.sides[0], toA],
     ] as const) {
-      const hears = alive && fibre.light && fibre.passing && fibre.loss < 1;
+      const loss = lossOf(fibre);
+      const hears = alive && fibre.light && fibre.passing && loss < 1;
+      this.#loses(side, hears ? loss : 0);
       if (hears === side.hears) continue;
       side.hears = hears;
       side.hearing += 1;
@@ -238,6 +257,29 @@ export class ControlPlane {
       }
     }
     this.#open(wire);
+  }
+
+  /** This end misses so large a part of BFD's packets from now on. */
+  #loses(side: Side, loss: number): void {
+    const before = this.#lossy.get(side);
+    if ((before?.loss ?? 0) === loss) return;
+    const dice = before?.dice ?? new Random(this.#seed, 3_000_000 + 2 * this.#wires.indexOf(side.wire) + side.index);
+    const lossy: Lossy = { loss, dice };
+    this.#lossy.set(side, lossy);
+    if (loss === 0) return;
+    const k = this.#bfdMultiplier;
+    const beyond = (1 - loss ** k) / ((1 - loss) * loss ** k) - k;
+    const next = (): void => {
+      const intervals = k + dice.runLength(1 / (beyond + 1));
+      const atPs = this.#network.nowPs + intervals * this.#bfdIntervalPs;
+      if (!(atPs <= LAST_PS)) return;
+      this.#network.at(atPs, () => {
+        if (this.#lossy.get(side) !== lossy) return;
+        this.#detect(side);
+        next();
+      });
+    };
+    next();
   }
 
   /** This end gives up; the other end, if it still hears, is told so (RFC 5880 6.8.4: the next control packet says Down). */
@@ -405,10 +447,24 @@ export class ControlPlane {
   }
 }
 
+interface Lossy {
+  readonly loss: number;
+  readonly dice: Random;
+}
+
+/** What lies beyond 2^60 ps (13 days) is beyond every clock. */
+const LAST_PS = 2 ** 60;
+
+/** BFD's packet on the wire (RFC 5880 4.1: 24 B; UDP 8, IPv4 20, Ethernet 14, FCS 4, preamble and gap 20). */
+const BFD_WIRE_BYTES = 90;
+
+const lossOf = ({ loss, ber = 0 }: Fibre): number => 1 - (1 - loss) * (1 - packetLoss(ber, BFD_WIRE_BYTES));
+
 interface Fibre {
   readonly passing: boolean;
   readonly light: boolean;
   readonly loss: number;
+  readonly ber?: number;
 }
 
 const CLEAR: Fibre = { passing: true, light: true, loss: 0 };

@@ -37,7 +37,7 @@ export interface Wire {
   lighting: number;
   /** Counts openings and closings of the session; messages of an older one are void. */
   session: number;
-  /** Session opening in progress, void when this is not the number it started with. */
+  /** Session opening in progress, void when this is not the number it started with; -1 for none. */
   opening: number;
 }
 
@@ -72,7 +72,7 @@ export function wiresOf(topology: Topology): readonly Wire[] {
       good: true,
       lighting: 0,
       session: 0,
-      opening: 0,
+      opening: -1,
     };
     sides.push(side(wire, cable.ends[0], 0), side(wire, cable.ends[1], 1));
     return wire;

@@ -5,7 +5,7 @@ import { createConnections } from '../transport/connection.ts';
 import { controlOf } from '../transport/control-of.ts';
 import { repeatsSelectively, SelectiveConnections } from '../transport/selective-repeat.ts';
 import { createDataPlane, type DataPlane } from './data-plane.ts';
-import { flowHash } from './ecmp-hash.ts';
+import { flowHash, seenEntropy } from './ecmp-hash.ts';
 import { type Network, type NetworkOptions, OBSERVABLES, type SpanState } from './network.ts';
 import { OWNER, PACKET_SHIFT } from './packets.ts';
 import { checkedSpanChange } from './span-change.ts';
@@ -46,15 +46,21 @@ export function createNetwork(options: NetworkOptions): Network {
   /** What stands before the bit errors of each span direction. */
   const beforeBer: { readonly attenuationDb: number; readonly preFecBer: number }[] = [];
   const streams: Datagrams[] = [];
-  /** Source and target of each flow and source and entropy of each stream, two numbers each, for taps. */
-  const flowEnds: number[] = [];
+  const seen = seenEntropy(topology.settings);
+  /** Source, target and entropy of each flow and source and entropy of each stream, for taps. */
+  const flowFacts: number[] = [];
   const streamFacts: number[] = [];
   const taps: TapOptions = {
     plane,
     owners: {
-      flow: id => ({ source: flowEnds[2 * id] as number, target: flowEnds[2 * id + 1] as number }),
+      flow: id => ({
+        source: flowFacts[3 * id] as number,
+        target: flowFacts[3 * id + 1] as number,
+        entropy: flowFacts[3 * id + 2] as number,
+      }),
       stream: id => ({ source: streamFacts[2 * id] as number, entropy: streamFacts[2 * id + 1] as number }),
     },
+    spreads: (topology.settings.transport?.spreading ?? 'flow') !== 'flow',
     sequenceBytes: selective ? magnitude(topology.settings.roce.mtu) : 1,
   };
   plane.attach({
@@ -119,14 +125,16 @@ export function createNetwork(options: NetworkOptions): Network {
 
     flow(request) {
       const between = ends(request);
-      const flow = roce.open({ ...request, ...between });
-      flowEnds[2 * flow.id] = between.sourceHost;
-      flowEnds[2 * flow.id + 1] = between.targetHost;
+      const flow = roce.open({ ...request, entropy: seen(request.entropy), ...between });
+      flowFacts[3 * flow.id] = between.sourceHost;
+      flowFacts[3 * flow.id + 1] = between.targetHost;
+      flowFacts[3 * flow.id + 2] = request.entropy;
       return flow;
     },
     datagrams(request) {
       const between = ends(request);
-      const stream = new Datagrams(plane, streams.length, { ...request, ...between, seed });
+      const entropy = seen(request.entropy);
+      const stream = new Datagrams(plane, streams.length, { ...request, entropy, ...between, seed });
       streams.push(stream);
       streamFacts.push(between.sourceHost, request.entropy);
       return stream;
@@ -179,7 +187,7 @@ export function createNetwork(options: NetworkOptions): Network {
     nic: host => ({ ...(roce.nics[hostNamed(host)] as (typeof roce.nics)[number]) }),
     path(source, target, entropy) {
       const { sourceHost, targetHost } = ends({ source, target });
-      const hash = flowHash(sourceHost, targetHost, entropy);
+      const hash = flowHash(sourceHost, targetHost, seen(entropy));
       const path: { node: string; port: string }[] = [];
       let node = sourceHost;
       // A loop in the tables must not hang the caller: no path is longer than the nodes are many.

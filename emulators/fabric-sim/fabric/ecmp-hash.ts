@@ -1,3 +1,4 @@
+import type { FabricSettings } from '../../../harness/model/topology.ts';
 import { mix } from '../kernel/mix.ts';
 
 /** IP protocol number of UDP: RoCEv2 and probes both travel in it, so a probe with a flow's entropy takes the flow's path. */
@@ -26,4 +27,18 @@ export function switchSeed(seed: number, node: number): number {
 /** Which of `count` ports the switch takes. MurmurHash3's finalizer, then modulo as switch ASICs do. */
 export function ecmpChoice(hash: number, seed: number, count: number): number {
   return (mix(hash ^ seed) >>> 0) % count;
+}
+
+/**
+ * The entropy that switches see of a flow's: all of it, or nothing where they hash addresses only.
+ *
+ * @throws RangeError for a transport that spreads packets by entropy over switches that do not look at it
+ */
+export function seenEntropy({ switching, transport }: FabricSettings): (entropy: number) => number {
+  if (switching?.ecmpFields !== 'addresses') return entropy => entropy;
+  if ((transport?.spreading ?? 'flow') !== 'flow')
+    throw new RangeError(
+      'Switches that hash addresses only do not spread packets by entropy: let spreading be by flow.',
+    );
+  return () => 0;
 }

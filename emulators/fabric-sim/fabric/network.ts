@@ -170,7 +170,10 @@ export interface Network extends Partial<Tappable> {
     sizes?: 'fixed' | 'exponential';
   }): DatagramStream;
 
-  /** Ports of `node` that lead to host `target`, in the order the ECMP hash indexes them; empty drops. */
+  /**
+   * Ports of `node` that lead to host `target`, in the order the ECMP hash indexes them; empty drops. A port that is named n times has n
+   * times the weight: the hash indexes places, not ports (weighted ECMP as ASICs do it, by repeated members of a group).
+   */
   setRoute(node: string, target: string, ports: readonly string[]): void;
   routes(node: string, target: string): readonly string[];
   /** A port that is not forwarding drops what is queued and what arrives. Affects this end only. */

@@ -24,14 +24,16 @@ const KINDS = ['data', 'ack', 'nak', 'cnp', 'datagram'] as const;
 
 /** Who sends what a packet belongs to; packets themselves know only where they go. */
 export interface Owners {
-  /** Indices of the hosts at both ends of a flow. */
-  readonly flow: (id: number) => { readonly source: number; readonly target: number };
+  /** Indices of the hosts at both ends of a flow, and its UDP source port. */
+  readonly flow: (id: number) => { readonly source: number; readonly target: number; readonly entropy: number };
   readonly stream: (id: number) => { readonly source: number; readonly entropy: number };
 }
 
 export interface TapOptions {
   readonly plane: DataPlane;
   readonly owners: Owners;
+  /** Each packet has an entropy of its own. */
+  readonly spreads: boolean;
   /** Bytes that one step of a packet's SEQUENCE stands for: 1 where bytes are counted, the MTU where packets are. */
   readonly sequenceBytes: number;
 }
@@ -43,7 +45,11 @@ export interface TapOptions {
  * `atPs` is when its last bit is in. A packet that a span loses has been sent, so it is shown at the port that sent it. Where ECN marks at the end
  * of transmission, the mark shows at the far end only.
  */
-export function tapPort({ plane, owners, sequenceBytes }: TapOptions, port: number, listener: TapListener): () => void {
+export function tapPort(
+  { plane, owners, spreads, sequenceBytes }: TapOptions,
+  port: number,
+  listener: TapListener,
+): () => void {
   const { wiring, packets, ports, fullWireBytes } = plane;
   const { ints, floats } = packets;
   const earlyPsPerByte = ports.floats[
@@ -80,9 +86,9 @@ export function tapPort({ plane, owners, sequenceBytes }: TapOptions, port: numb
       view.entropy = entropy;
       view.payloadBytes = ints[at + PAYLOAD_BYTES] as number;
     } else {
-      const { source, target } = owners.flow(owner);
+      const { source, target, entropy } = owners.flow(owner);
       view.source = wiring.nodes[kind === 'data' ? source : target] as string;
-      view.entropy = meta >>> ENTROPY_SHIFT;
+      view.entropy = spreads ? meta >>> ENTROPY_SHIFT : entropy;
       if (kind !== 'cnp') view.sequence = (floats[(packet << PACKET_FLOAT_SHIFT) + SEQUENCE] as number) * sequenceBytes;
       if (kind === 'data' && (meta & TRIMMED) === 0) view.payloadBytes = ints[at + PAYLOAD_BYTES] as number;
     }

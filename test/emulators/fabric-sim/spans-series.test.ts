@@ -9,7 +9,11 @@ import { startSeries, type Series } from '../../../emulators/fabric-sim/fabric/s
 import { createSwitchingNetwork } from '../../../emulators/fabric-sim/flow-level/create-switching-network.ts';
 import { runInFolder } from '../../../harness/run/run-in-folder.ts';
 import { pair } from './hand-made.ts';
-import { MS, sitePair, star, US } from './small-fabrics.ts';
+import { createFabricSim } from '../../../emulators/fabric-sim/create-fabric-sim.ts';
+import type { SimEvent } from '../../../emulators/fabric-sim/fabric-sim.ts';
+import { DEFAULT_FABRIC } from '../../../harness/model/fabric-settings.ts';
+import { dice } from './one-queue.ts';
+import { leafSpine, MS, sitePair, star, US } from './small-fabrics.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 
@@ -274,7 +278,7 @@ t.test('the sim world writes series beside the record when asked, and the record
   const [head, ...columns] = readFileSync(path.join(with_, 'series.ndjson'), 'utf8')
     .trimEnd()
     .split('\n')
-    .map(line => JSON.parse(line) as Record<string, unknown> & { values: number[] });
+    .map(line => JSON.parse(line) as Record<string, string | number> & { values: number[] });
   t.match(head, { kind: 'series', beginNs: 0 });
   const port = columns.filter(({ name, of }) => of === 'port' && name === 'a-leaf host1');
   t.same(
@@ -292,4 +296,390 @@ t.test('the sim world writes series beside the record when asked, and the record
   for (const words of ['fast', '0us', '10us:', '10us:a-leaf', '10 parsecs'])
     await t.rejects(reserve(words), /Option series is an interval/);
   await t.rejects(reserve('10us:a-leaf/nine'), /a-leaf has no port nine/);
+});
+
+// ---- spans ---------------------------------------------------------------------------------------------------------
+
+/** Datagrams a0 to b0, one every `everyPs`, each with its number as entropy; answers when each came in, in that order. */
+function arrivals(network: Network, options: { readonly count: number; readonly everyPs: number }) {
+  const seen: { readonly number: number; readonly takenPs: number }[] = [];
+  const beganPs = network.nowPs;
+  network.tap?.('y', 'span', ({ kind, direction, entropy, atPs }) => {
+    if (kind === 'datagram' && direction === 'in')
+      seen.push({ number: entropy, takenPs: atPs - beganPs - entropy * options.everyPs });
+  });
+  for (let number = 0; number < options.count; number++) {
+    network.advance(beganPs + number * options.everyPs);
+    network.datagrams({ source: 'a0', target: 'b0', entropy: number, bytes: 100, packetsPerSecond: 1 });
+  }
+  network.advance(beganPs + options.count * options.everyPs + 10 * MS);
+  return seen;
+}
+
+/** 10 km of fibre: 48.974 us; 166 B at 100 and at 400 Gb/s, and 1 us of cable. */
+const ALONE_PS = 48_974_000 + 166 * 100 + US;
+
+t.test('bit errors lose frames by their length: p = 1 - (1 - BER)^(8 bytes)', async t => {
+  const ber = 1e-6;
+  const sent = 20_000;
+  for (const [bytes, frameBytes] of [
+    [128, 128 + 46],
+    [4096, 4096 + 46],
+  ] as const) {
+    const network = sitePair({ length: '10 km' });
+    network.setSpan('long', 'a-to-b', { ber });
+    const stream = network.datagrams({ source: 'a0', target: 'b0', entropy: 1, bytes, packetsPerSecond: 1e6 });
+    network.advance(sent * US - 1);
+    stream.stop();
+    network.advance(sent * US + MS);
+    const p = 1 - (1 - ber) ** (8 * frameBytes);
+    const lost = stream.sent() - stream.received();
+    t.equal(stream.sent(), sent);
+    t.ok(Math.abs(lost - sent * p) <= 4 * Math.sqrt(sent * p), `${lost} of ${sent} lost, ${sent * p} expected`);
+    t.equal(network.spanCount('long', 'a-to-b').lost, lost);
+  }
+});
+
+t.test('attenuation eats the margin of a line, then all is lost within tenths of a dB', async t => {
+  const network = sitePair({ length: '80 km' });
+  const lostWith = (change: Parameters<Network['setSpan']>[2]) => {
+    network.setSpan('long', 'a-to-b', change);
+    const before = network.spanCount('long', 'a-to-b');
+    const stream = network.datagrams({ source: 'a0', target: 'b0', entropy: 1, bytes: 100, packetsPerSecond: 1e6 });
+    network.advance(network.nowPs + 100 * US);
+    stream.stop();
+    network.advance(network.nowPs + MS);
+    return network.spanCount('long', 'a-to-b').lost - before.lost;
+  };
+  // 400ZR bridges 120 km; 80 km of 0.2 dB/km leave 8 dB.
+  t.equal(lostWith({ attenuationDb: 7.9 }), 0);
+  t.ok((network.span('long', 'a-to-b').preFecBer ?? 1) < 1.25e-2);
+  t.ok(lostWith({ attenuationDb: 8.1 }) >= 99);
+  t.match(network.span('long', 'a-to-b'), { attenuationDb: 8.1 });
+  t.equal(
+    network.span('long', 'a-to-b').ber,
+    network.span('long', 'a-to-b').preFecBer,
+    'nothing is corrected any more',
+  );
+  t.equal(lostWith({ preFecBer: 1.2e-2 }), 0, 'below the limit of the FEC');
+  t.match(network.span('long', 'a-to-b'), { attenuationDb: 0, preFecBer: 1.2e-2, ber: 1e-15 });
+  t.match(network.span('long', 'b-to-a'), { attenuationDb: 0, preFecBer: 0, ber: 0 }, 'the other way is as it was');
+  for (const wrong of [{ ber: 2 }, { attenuationDb: -1 }, { jitterPs: 0.5 }, { reorderShare: -1 }, { reorderPs: -1 }])
+    t.throws(() => network.setSpan('long', 'a-to-b', wrong), RangeError);
+});
+
+t.test('jitter is uniform around its mean, and order is kept however dense packets are', async t => {
+  const network = sitePair({ length: '10 km' });
+  t.ok(arrivals(network, { count: 3, everyPs: US }).every(({ takenPs }) => Math.abs(takenPs - ALONE_PS) < 1000));
+  network.setSpan('long', 'a-to-b', { jitterPs: 5 * US });
+  t.equal(network.span('long', 'a-to-b').jitterPs, 5 * US);
+  const extra = arrivals(network, { count: 400, everyPs: 20 * US }).map(({ takenPs }) => takenPs - ALONE_PS);
+  const mean = extra.reduce((sum, ps) => sum + ps, 0) / extra.length;
+  // Standard deviation of the mean: 10 us / sqrt(12 x 400) = 0.144 us.
+  t.ok(Math.abs(mean - 5 * US) < 4 * 0.144 * US, `mean ${mean / US} us`);
+  t.ok(Math.min(...extra) > -1000 && Math.max(...extra) < 10 * US + 1000);
+  const dense = arrivals(network, { count: 200, everyPs: 0.1 * US }).map(({ number }) => number);
+  t.same(
+    dense,
+    dense.toSorted((a, b) => a - b),
+  );
+});
+
+t.test('reordered packets take the extra delay exactly, and others overtake them', async t => {
+  const network = sitePair({ length: '10 km' });
+  network.setSpan('long', 'a-to-b', { reorderShare: 0.25, reorderPs: 7 * US });
+  const seen = arrivals(network, { count: 2000, everyPs: US });
+  const late = seen.filter(({ takenPs }) => Math.abs(takenPs - ALONE_PS - 7 * US) < 1000).length;
+  const direct = seen.filter(({ takenPs }) => Math.abs(takenPs - ALONE_PS) < 1000).length;
+  t.equal(late + direct, 2000, 'nothing else, and nothing is lost');
+  // Binomial: 500 +- 4 x 19.4.
+  t.ok(Math.abs(late - 500) < 78, `${late} of 2000`);
+  const order = seen.map(({ number }) => number);
+  t.ok(
+    order.some((number, i) => number < (order[i - 1] ?? -1)),
+    'some were overtaken',
+  );
+  t.same(
+    order.toSorted((a, b) => a - b),
+    Array.from({ length: 2000 }, (_, i) => i),
+  );
+  const stream = network.datagrams({ source: 'a0', target: 'b0', entropy: 1, bytes: 100, packetsPerSecond: 1e6 });
+  network.advance(network.nowPs + 100 * US);
+  const conserved = () => {
+    const { injected, delivered, dropped, inFlight } = network.account;
+    t.equal(injected, delivered + dropped + inFlight);
+    return inFlight;
+  };
+  t.ok(conserved() >= 50, 'both ways of the span are full');
+  network.setSpan('long', 'a-to-b', { passing: false });
+  stream.stop();
+  // One a microsecond: what is in the cables of 1.01 us on either side, two at most of those that were sent, came directly, and came late.
+  const left = conserved();
+  t.ok(left <= 6, `a cut takes what is on both: ${left} left`);
+  network.setSpan('long', 'a-to-b', { passing: true });
+  network.advance(network.nowPs + MS);
+  t.equal(conserved(), 0);
+});
+
+t.test('each direction has a delay of its own, and a cut of one leaves the other', async t => {
+  const network = sitePair({ length: '10 km' });
+  network.setSpan('long', 'b-to-a', { delayPs: 148_974_000 });
+  let acknowledgedPs = 0;
+  network.flow({
+    source: 'a0',
+    target: 'b0',
+    entropy: 1,
+    bytes: 4096,
+    onAcknowledged: () => {
+      acknowledgedPs = network.nowPs;
+    },
+  });
+  network.advance(MS);
+  // There 48.974 us, back 148.974 us; four cables of 1 us; 4178 B and 86 B at 100, 400 and 100 Gb/s.
+  const fibresPs = network.span('long', 'a-to-b').delayPs + 148_974_000;
+  t.equal(acknowledgedPs, fibresPs + 4 * US + (4178 + 86) * (80 + 20 + 80));
+  const ways = [
+    network.datagrams({ source: 'a0', target: 'b0', entropy: 1, bytes: 100, packetsPerSecond: 1e5 }),
+    network.datagrams({ source: 'b0', target: 'a0', entropy: 1, bytes: 100, packetsPerSecond: 1e5 }),
+  ] as const;
+  network.advance(2 * MS);
+  network.setSpan('long', 'a-to-b', { passing: false });
+  network.advance(2 * MS + 5 * US); // what had passed is in
+  const before = ways.map(stream => stream.received());
+  network.advance(3 * MS + 5 * US);
+  t.equal(ways[0].received(), before[0], 'nothing comes any more');
+  t.equal(ways[1].received(), (before[1] ?? 0) + 100, 'and all the other way');
+});
+
+t.test(
+  'what a span does to packets goes on when the engine changes, and flow level loses by bit errors too',
+  async t => {
+    const topology = pair({ ranksPerSite: 1 });
+    const network = createSwitchingNetwork({ topology, seed: 1, granularity: 'packet' });
+    const change = { jitterPs: 5, reorderShare: 0.1, reorderPs: 7, preFecBer: 1e-3, lossEvery: 9 };
+    network.setSpan('north', 'a-to-b', change);
+    const before = network.span('north', 'a-to-b');
+    t.match(before, { ...change, ber: 1e-15 });
+    network.switchTo('flow');
+    t.same(network.span('north', 'a-to-b'), before);
+    network.switchTo('packet');
+    t.same(network.span('north', 'a-to-b'), before);
+    t.throws(() => {
+      network.switchTo('flow');
+      network.setSpan('north', 'a-to-b', { ber: 3 });
+    }, RangeError);
+  },
+);
+
+// ---- protection ----------------------------------------------------------------------------------------------------
+
+/** BFD of 150 ms outlives a protection switch of 60 ms. */
+const PATIENT = { ...DEFAULT_FABRIC.controlPlane, bfdInterval: '50 ms' } as const;
+const FIBRE_80_KM_PS = 391_790_000;
+
+t.test('a protected span is dark for detection and switching, then longer, and goes back after the wait', async t => {
+  const topology = pair({ ranksPerSite: 1, settings: { controlPlane: PATIENT } });
+  const fabric = createFabricSim({ topology, seed: 1, trainPackets: 1 });
+  const events: SimEvent[] = [];
+  fabric.onEvent(event => events.push(event));
+  fabric.protect('north', { detourPs: 2 * MS, waitToRestorePs: 300 * MS });
+  t.equal(fabric.protection('north'), 'working');
+  t.equal(fabric.protection('south'), undefined);
+  const port = Array.from({ length: 200 }, (_, i) => 50_000 + i).find(sourcePort =>
+    fabric.path('a-host-1', 'b-host-1', sourcePort).spans.includes('north'),
+  ) as number;
+  const probe = fabric.startProbe({
+    source: 'a-host-1',
+    target: 'b-host-1',
+    sourcePort: port,
+    packetsPerSecond: 100_000,
+  });
+  const lostIn = (untilPs: number) => {
+    const before = probe.sent() - probe.received();
+    fabric.advance(untilPs);
+    return probe.sent() - probe.received() - before;
+  };
+  lostIn(10 * MS);
+  for (const way of ['a-to-b', 'b-to-a'] as const) fabric.setSpan('north', way, { passing: false, light: false });
+  t.equal(fabric.protection('north'), 'detecting');
+  t.equal(fabric.span('north', 'a-to-b').light, false, 'the working path is told as it is');
+  // 60 ms at 100 a millisecond; 39 that were in the fibre are lost and 239 are in the longer one.
+  const lost = lostIn(150 * MS);
+  t.equal(fabric.protection('north'), 'protecting');
+  t.ok(Math.abs(lost - 6000 - 200 - 39) <= 3, `${lost} fewer have come`);
+  t.same(events, [], 'neither light nor BFD told the switches');
+  t.equal(lostIn(200 * MS), 0);
+  for (const way of ['a-to-b', 'b-to-a'] as const) fabric.setSpan('north', way, { passing: true, light: true });
+  t.equal(fabric.protection('north'), 'restoring');
+  fabric.advance(499 * MS);
+  t.equal(fabric.protection('north'), 'restoring');
+  fabric.advance(500 * MS);
+  t.equal(fabric.protection('north'), 'working');
+  t.ok(Math.abs(lostIn(600 * MS) + 200) <= 3, 'going back loses nothing, and the longer fibre empties');
+  t.ok(Math.abs(fabric.span('north', 'a-to-b').delayPs - FIBRE_80_KM_PS) < 1e6);
+});
+
+t.test('protection: degradation switches, a short failure and a silent one do not, and fast BFD is faster', async t => {
+  const build = (settings = {}) => {
+    const topology = pair({ ranksPerSite: 1, settings });
+    const fabric = createFabricSim({ topology, seed: 1, trainPackets: 1 });
+    const events: string[] = [];
+    fabric.onEvent(({ kind, node, atPs }) => events.push(`${kind} ${node} ${atPs / MS}`));
+    fabric.protect('north', { detourPs: { 'a-to-b': MS, 'b-to-a': 3 * MS } });
+    return { fabric, events };
+  };
+  const degraded = build({ controlPlane: PATIENT }).fabric;
+  degraded.setSpan('north', 'b-to-a', { attenuationDb: 8.1 });
+  degraded.advance(60 * MS);
+  t.equal(degraded.protection('north'), 'protecting', 'one degraded direction moves both');
+  degraded.setSpan('north', 'b-to-a', { attenuationDb: 0 });
+  degraded.advance(3000 * MS);
+  t.equal(degraded.protection('north'), 'protecting', 'not revertive without a wait');
+
+  const short = build().fabric;
+  short.setSpan('north', 'a-to-b', { light: false });
+  short.advance(9 * MS);
+  short.setSpan('north', 'a-to-b', { light: true });
+  short.advance(200 * MS);
+  t.equal(short.protection('north'), 'working');
+
+  const silent = build();
+  silent.fabric.setSpan('north', 'a-to-b', { passing: false });
+  silent.fabric.advance(200 * MS);
+  t.equal(silent.fabric.protection('north'), 'working', 'the optical layer does not see it');
+  t.ok(
+    silent.events.some(event => event.startsWith('bgp-down b-spine-1 9.9')),
+    'BFD does, after 3 x 3.3 ms',
+  );
+
+  const fast = build();
+  fast.fabric.setSpan('north', 'a-to-b', { light: false });
+  fast.fabric.advance(200 * MS);
+  t.ok(fast.events.includes('bgp-down b-spine-1 9.9'));
+  t.notOk(
+    fast.events.some(event => event.startsWith('link-down')),
+    'the line terminal keeps its light',
+  );
+  t.throws(() => fast.fabric.protect('north', { detourPs: 1 }), /protected already/);
+  t.throws(() => fast.fabric.protect('west', { detourPs: 1 }), /has no span west/);
+  t.throws(() => fast.fabric.protect('south', { detourPs: -1 }), RangeError);
+});
+
+// ---- BFD under partial loss ----------------------------------------------------------------------------------------
+
+t.test('BFD flaps under partial loss as often as three losses in a row come', async t => {
+  // (1 - p^3) / ((1 - p) p^3) intervals from good to three lost: 14 for p = 1/2, by tossing coins too.
+  const meanOf = (p: number) => (1 - p ** 3) / ((1 - p) * p ** 3);
+  t.equal(meanOf(0.5), 14);
+  const draw = dice(1);
+  let tosses = 0;
+  for (let game = 0; game < 20_000; game++) for (let run = 0; run < 3; tosses++) run = draw() < 0.5 ? run + 1 : 0;
+  t.ok(Math.abs(tosses / 20_000 - 14) < 0.4, `${tosses / 20_000} tosses`);
+
+  for (const [p, seconds] of [
+    [0.5, 60],
+    [0.1, 1000],
+  ] as const) {
+    const controlPlane = { ...DEFAULT_FABRIC.controlPlane, bgpEstablish: '1 us' } as const;
+    const fabric = createFabricSim({
+      topology: pair({ ranksPerSite: 1, settings: { controlPlane } }),
+      seed: 1,
+      trainPackets: 1,
+    });
+    const downs = new Map<string, number>();
+    fabric.onEvent(({ kind, node }) => kind === 'bgp-down' && downs.set(node, (downs.get(node) ?? 0) + 1));
+    fabric.setSpan('north', 'a-to-b', { loss: p });
+    fabric.advance(seconds * 1e12);
+    const expected = seconds / 3.3e-3 / meanOf(p);
+    const seen = downs.get('b-spine-1') ?? 0;
+    t.ok(Math.abs(seen - expected) < 4 * Math.sqrt(expected), `${seen} flaps at p = ${p}, ${expected} expected`);
+    fabric.setSpan('north', 'a-to-b', { loss: 0 });
+    downs.clear();
+    fabric.advance(2 * seconds * 1e12);
+    t.equal(downs.size, 0, 'and none without loss');
+  }
+});
+
+t.test('timers of BFD scale its flaps, and bit errors count as loss of its 70 B', async t => {
+  const count = (bfdInterval: '1 ms' | '10 ms', change: { loss: number } | { ber: number }) => {
+    const controlPlane = {
+      ...DEFAULT_FABRIC.controlPlane,
+      bfdInterval,
+      bfdMultiplier: 2,
+      bgpEstablish: '1 us',
+    } as const;
+    const fabric = createFabricSim({
+      topology: pair({ ranksPerSite: 1, settings: { controlPlane } }),
+      seed: 2,
+      trainPackets: 1,
+    });
+    let downs = 0;
+    fabric.onEvent(({ kind, node }) => {
+      if (kind === 'bgp-down' && node === 'a-spine-2') downs += 1;
+    });
+    fabric.setSpan('south', 'b-to-a', change);
+    fabric.advance(60e12);
+    return downs;
+  };
+  // Two in a row: (1 - p^2) / ((1 - p) p^2) = 30 intervals for p = 0.2.
+  const loss = 0.2;
+  for (const [interval, expected] of [
+    ['1 ms', 2000],
+    ['10 ms', 200],
+  ] as const)
+    t.ok(Math.abs(count(interval, { loss }) - expected) < 4 * Math.sqrt(expected));
+  const ber = 1 - (1 - loss) ** (1 / (8 * 70));
+  t.ok(Math.abs(count('10 ms', { ber }) - 200) < 57);
+});
+
+// ---- ECMP ----------------------------------------------------------------------------------------------------------
+
+const spineOf = (network: Network, entropy: number, target = 'h1') =>
+  network.path('h0', target, entropy).find(({ node }) => node === 'l0')?.port ?? '';
+
+t.test('a port that is named twice has twice the weight, at packet and at flow level', async t => {
+  const network = leafSpine(1, 3);
+  network.setRoute('l0', 'h1', ['u0', 'u0', 'u1', 'u2']);
+  t.same(network.routes('l0', 'h1'), ['u0', 'u0', 'u1', 'u2']);
+  const counts = new Map<string, number>();
+  for (let entropy = 0; entropy < 8000; entropy++)
+    counts.set(spineOf(network, entropy), (counts.get(spineOf(network, entropy)) ?? 0) + 1);
+  // Binomial: 4000 +- 4 x 45 and 2000 +- 4 x 39.
+  t.ok(Math.abs((counts.get('u0') ?? 0) - 4000) < 180, `${counts.get('u0')}`);
+  for (const port of ['u1', 'u2']) t.ok(Math.abs((counts.get(port) ?? 0) - 2000) < 156);
+  const level = createSwitchingNetwork({ topology: pair({ ranksPerSite: 1 }), seed: 1, granularity: 'flow' });
+  level.setRoute('a-leaf', 'b-host-1', ['up1', 'up2', 'up2', 'up2']);
+  let south = 0;
+  for (let entropy = 0; entropy < 4000; entropy++)
+    if (level.path('a-host-1', 'b-host-1', entropy)[1]?.port === 'up2') south += 1;
+  t.ok(Math.abs(south - 3000) < 4 * Math.sqrt(4000 * 0.75 * 0.25), `${south} of 4000`);
+});
+
+t.test('a hash of addresses alone sends all flows of two hosts one way, and packets keep their ports', async t => {
+  const settings = { switching: { ecmpFields: 'addresses' } } as const;
+  const network = leafSpine(8, 4, { settings });
+  const ways = new Set(Array.from({ length: 100 }, (_, entropy) => spineOf(network, entropy, 'h8')));
+  t.equal(ways.size, 1);
+  const targets = Array.from({ length: 8 }, (_, i) => spineOf(network, 0, `h${8 + i}`));
+  t.ok(new Set(targets).size > 1, 'other hosts, other ways');
+  const seen: string[] = [];
+  network.tap?.('h8', 'eth0', ({ kind, entropy, direction }) => {
+    if (direction === 'in') seen.push(`${kind} ${entropy}`);
+  });
+  network.flow({ source: 'h0', target: 'h8', entropy: 50_123, bytes: 1 });
+  network.datagrams({ source: 'h0', target: 'h8', entropy: 7, bytes: 100, packetsPerSecond: 1 });
+  network.datagrams({ source: 'h0', target: 'h8', entropy: 8, bytes: 100, packetsPerSecond: 1 });
+  const uplinks = ['u0', 'u1', 'u2', 'u3'].map(port => network.count('l0', port).txPackets);
+  network.advance(50 * US);
+  t.same(seen.toSorted(), ['data 50123', 'datagram 7', 'datagram 8']);
+  const sent = ['u0', 'u1', 'u2', 'u3'].map((port, i) => network.count('l0', port).txPackets - (uplinks[i] ?? 0));
+  t.same(
+    sent.toSorted((a, b) => a - b),
+    [0, 0, 0, 3],
+    'by one way',
+  );
+  const spreading = { transport: { control: 'none', recovery: 'selective-repeat', spreading: 'oblivious' } } as const;
+  t.throws(() => leafSpine(1, 2, { settings: { ...settings, ...spreading } }), /hash addresses only/);
+  const five = leafSpine(8, 4);
+  t.equal(new Set(Array.from({ length: 100 }, (_, entropy) => spineOf(five, entropy, 'h8'))).size, 4);
 });
