@@ -1,6 +1,16 @@
-import type { FabricSettings, SwitchingSettings, TransportSettings } from '../model/topology.ts';
+import type {
+  EcnSettings,
+  FabricSettings,
+  PfcSettings,
+  SwitchingSettings,
+  TransportSettings,
+} from '../model/topology.ts';
 import { magnitude, type Size } from '../model/units.ts';
 
+const MARKS_AT = ['enqueue', 'dequeue', 'end'] as const satisfies readonly EcnSettings['at'][];
+const BEYOND_MAX = ['all', 'extended'] as const satisfies readonly EcnSettings['beyondMax'][];
+const FRAME_DELAYS = ['link', 'none'] as const satisfies readonly PfcSettings['frameDelay'][];
+const HASHED = ['five-tuple', 'addresses'] as const satisfies readonly SwitchingSettings['ecmpFields'][];
 const LOAD_BALANCING = ['ecmp', 'adaptive', 'spray'] as const satisfies readonly SwitchingSettings['loadBalancing'][];
 const VICTIMS = ['arriving', 'either'] as const satisfies readonly SwitchingSettings['trimVictim'][];
 const RELEASES = ['start', 'end'] as const satisfies readonly SwitchingSettings['releaseAt'][];
@@ -16,10 +26,15 @@ const MOST_PATHS = 32768;
 const PRIORITIES = 8;
 
 /**
- * What a fabric's `transport` and `switching` say that no world could do: words that are none, numbers out of their range, parts that want
+ * What a fabric's settings say in words and numbers of `transport`, `switching`, `ecn` and `pfc` that no world could do: words that are none, numbers out of their range, parts that want
  * others. Names of congestion control laws and of their parameters are the world's business, which refuses those it does not know.
  */
-export function* settingMistakes({ transport, switching }: FabricSettings): Generator<string> {
+export function* settingMistakes({ ecn, pfc, transport, switching }: FabricSettings): Generator<string> {
+  yield* wordMistakes('ecn.at', ecn?.at, MARKS_AT);
+  yield* wordMistakes('ecn.beyondMax', ecn?.beyondMax, BEYOND_MAX);
+  yield* wordMistakes('pfc.frameDelay', pfc?.frameDelay, FRAME_DELAYS);
+  if (ecn?.at === 'end' && switching?.releaseAt !== 'end')
+    yield "settings.ecn.at 'end' marks as a transmission ends, so switching.releaseAt 'end' is needed.";
   if (switching) yield* switchingMistakes(switching);
   if (transport) yield* transportMistakes(transport);
   if (switching?.trimTo !== undefined && transport?.recovery !== 'selective-repeat')
@@ -29,6 +44,7 @@ export function* settingMistakes({ transport, switching }: FabricSettings): Gene
 function* switchingMistakes(switching: SwitchingSettings): Generator<string> {
   const { loadBalancing, trimVictim, releaseAt, priorities, ecmpSeed, lossyShare, nicControlRun } = switching;
   yield* wordMistakes('switching.loadBalancing', loadBalancing, LOAD_BALANCING);
+  yield* wordMistakes('switching.ecmpFields', switching.ecmpFields, HASHED);
   yield* wordMistakes('switching.trimVictim', trimVictim, VICTIMS);
   yield* wordMistakes('switching.releaseAt', releaseAt, RELEASES);
   for (const name of ['queueLimit', 'controlQueueLimit', 'trimTo'] as const)

@@ -14,7 +14,9 @@ import type { Phase, Plan } from '../../harness/model/plan.ts';
 import type { RecordLine } from '../../harness/model/record.ts';
 import { cable } from '../../harness/model/topology.ts';
 import type {
+  EcnSettings,
   FabricSettings,
+  PfcSettings,
   Span,
   SwitchingSettings,
   Topology,
@@ -578,6 +580,9 @@ t.test('settings that no world could have are refused with each mistake in words
   ] as const)
     t.match(mistakes({ switching: switching as SwitchingSettings }), words);
 
+  const { ecn, pfc } = DEFAULT_FABRIC;
+  t.match(mistakes({ ecn: { ...(ecn as EcnSettings), at: 'end' } }), /releaseAt 'end' is needed/);
+  t.match(mistakes({ pfc: { ...pfc, frameDelay: 'wire' } as unknown as PfcSettings }), /"wire". Known: link, none/);
   const both = mistakes({ transport: { ...spread, paths: 3 }, switching: { lossyShare: -1 } });
   t.equal(both.split('\n').length, 2, 'all of them at once');
 
