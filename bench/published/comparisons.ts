@@ -12,6 +12,7 @@ import { htsimRoce } from './htsim-roce.ts';
 import { lawFixedPoints } from './law-fixed-points.ts';
 import { optics } from './optics.ts';
 import { pfcBound } from './pfc-bound.ts';
+import { physicsPackets } from './physics-packets.ts';
 import { pfcHeadroom } from './pfc-headroom.ts';
 import { retransmission } from './retransmission.ts';
 import { rfc6349 } from './rfc-6349.ts';
@@ -38,6 +39,7 @@ export const comparisons: readonly Comparison[] = [
   pfcBound,
   dcqcnPackets,
   lawFixedPoints,
+  physicsPackets,
   //
 ];
 
@@ -45,13 +47,15 @@ export const comparisons: readonly Comparison[] = [
 export const heavyComparisons: readonly Comparison[] = [
   htsimRoce(),
   hpccFork(),
-  // Packet by packet: bench/themis.ts.
   themis({ load: 30, trainPackets: 8 }),
+  themis({ load: 50, trainPackets: 8 }),
+  themis({ load: 70, trainPackets: 8 }),
   uec,
   //
 ];
 
-/** For the page only: no test has the minutes. */
+/** For the page only: no test has the minutes. The other loads packet by packet: bench/themis.ts. */
 export const pageComparisons: readonly Comparison[] = [
+  themis({ load: 30 }),
   //
 ];

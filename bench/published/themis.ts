@@ -52,10 +52,10 @@ export interface ThemisOptions {
  */
 export function themis({ load, folder = ARTEFACT, seed = 7, trainPackets = 1 }: ThemisOptions): Comparison {
   return {
-    title: `THEMIS at ${load} % load: DCQCN between two sites`,
+    title: `THEMIS at ${load} % load: DCQCN between two sites${trainPackets > 1 ? `, in trains of ${trainPackets}` : ', packet by packet'}`,
     source:
       'Themis artefact (Networked-System-and-Security-Group/Themis, 2025-12-30), ICNP 2025: topology, flows, configuration; average.py, moti/fct.py',
-    method: `Its files replayed with DCQCN as its configuration says, the long link as given (500 us) and at 1 us${trainPackets > 1 ? `, in trains of ${trainPackets}` : ''}. Slowdown: completion over standalone time, mean by class. Its printed values contradict each other and its own per-flow files, so only the orderings are judged. Its switches at the long link hold any amount of bytes, because their headroom underflows, and never drop; ours have the 32 MB of the configuration.`,
+    method: `Its files replayed with DCQCN as its configuration says, the long link as given (500 us) and at 1 us; ECN thresholds by rate as its maps have them. Slowdown: completion over standalone time, mean by class. Its printed values contradict each other and its own per-flow files, so only the orderings are judged. Its switches at the long link hold any amount of bytes, because their headroom underflows, and never drop; ours have the 32 MB of the configuration.`,
     needs: folder,
     rows: () => {
       const given = traceOf(path.join(folder, `load-${load}`));
