@@ -141,14 +141,14 @@ function* lossRows(): Generator<ComparisonRow> {
 const PAUSE_LINE: Line = { rate: '400 Gb/s', length: '300 m' };
 
 /** Sender `a` at 400 Gb/s, soon paused by `s`, which can send nothing on. */
-function stuck(): Network {
+function stuck(line = PAUSE_LINE): Network {
   const network = smallFabric({
     hosts: ['a', 'b'],
     edges: [
-      { between: ['a', 's'], ...PAUSE_LINE },
+      { between: ['a', 's'], ...line },
       { between: ['s', 'b'], rate: '1 kb/s', length: '1 m' },
     ],
-    settings: settings(boundBytes(PAUSE_LINE)),
+    settings: settings(boundBytes(line), line),
   });
   network.flow({ source: 'a', target: 'b', bytes: Number.POSITIVE_INFINITY, entropy: 1 });
   while (network.count('a', 's').pfcRx === 0) network.advance(network.nowPs + 1e5);
@@ -171,6 +171,12 @@ function* pauseRows(): Generator<ComparisonRow> {
   dead.advance(1e9);
   yield row('pause of a switch whose port dies', 83.9, pausedUs(dead), 0.05, 'runs out; simulated to 1 ms');
   yield row('the same, to the picosecond', longestUs, pausedUs(dead), 1e-6, '65535 x 512 bit times');
+
+  const fibre: Line = { ...PAUSE_LINE, length: '10 km', span: true };
+  const cut = stuck(fibre);
+  cut.setSpan('a-s', 'b-to-a', { passing: false });
+  cut.advance(1e9);
+  yield row('pause over a fibre that is cut that way', longestUs, pausedUs(cut), 1e-6, 'its refreshes are lost');
 
   const refreshed = stuck();
   const fromPs = refreshed.nowPs;
