@@ -2,8 +2,10 @@
 export { plan, scenario } from './playwright/scenario.ts';
 
 export { cut } from './faults/span-cut.ts';
+export { degrade } from './faults/span-degrade.ts';
 export { flap } from './faults/span-flap.ts';
 export { linkDown } from './faults/link-down.ts';
+export { protectionSwitch } from './faults/protection-switch.ts';
 export { reboot } from './faults/switch-reboot.ts';
 
 export { allGather } from './loads/all-gather.ts';

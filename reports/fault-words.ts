@@ -13,6 +13,8 @@ function targetOf(fault: Fault): string {
   switch (fault.kind) {
     case 'span-cut':
     case 'span-flap':
+    case 'span-degrade':
+    case 'protection-switch':
       return fault.span.name;
     case 'link-down':
       return fault.link.name;
@@ -21,9 +23,18 @@ function targetOf(fault: Fault): string {
   }
 }
 
+const VERBS: Readonly<Record<Fault['kind'], string>> = {
+  'span-cut': 'cut',
+  'span-flap': 'flap',
+  'span-degrade': 'degrade',
+  'protection-switch': 'detour',
+  'link-down': 'down',
+  'switch-reboot': 'reboot',
+};
+
 /** `cut north`: short enough to stand in a plot. */
 export function shortFault(fault: Fault): string {
-  const verb = { 'span-cut': 'cut', 'span-flap': 'flap', 'link-down': 'down', 'switch-reboot': 'reboot' }[fault.kind];
+  const verb = VERBS[fault.kind];
   return `${verb} ${targetOf(fault)}`;
 }
 
@@ -34,6 +45,13 @@ export function longFault(fault: Fault): string {
       return `span ${fault.span.name} cut, ${WAY[fault.direction]}, ${LIGHT[fault.light]}`;
     case 'span-flap':
       return `span ${fault.span.name} flapping: down ${fault.down} every ${fault.every}, ${LIGHT[fault.light]}`;
+    case 'span-degrade': {
+      const { amount } = fault;
+      const words = 'loss' in amount ? `losing ${amount.loss} of packets` : `with bit errors of ${amount.ber}`;
+      return `span ${fault.span.name} ${words}, ${WAY[fault.direction]}`;
+    }
+    case 'protection-switch':
+      return `span ${fault.span.name} switched to protection, longer by ${fault.detour}, after ${fault.outage} of outage`;
     case 'link-down':
       return `link ${fault.link.name} down`;
     case 'switch-reboot':

@@ -60,7 +60,9 @@ const cross = (x: number, y: number): Markup =>
 function faultMark(fault: Fault, layout: Layout): Markup | null {
   switch (fault.kind) {
     case 'span-cut':
-    case 'span-flap': {
+    case 'span-flap':
+    case 'span-degrade':
+    case 'protection-switch': {
       const track = layout.spans.find(({ name }) => name === fault.span.name);
       if (!track) return null;
       return html`<path class="cover" d="${pathOf(track)}"/><path class="broken" d="${pathOf(track)}"/>${cross((track.fromX + track.toX) / 2, track.y)}`;

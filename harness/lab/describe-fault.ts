@@ -70,6 +70,20 @@ export function describeFault(
     const loop = `setsid nohup ${program} > /dev/null 2>&1 < /dev/null & echo $!`;
     return [{ device: place.device, commands: [loop], undo: ['kill PID', ...up], readBack }];
   }
+  if (fault.kind === 'span-degrade') {
+    const place = solution.spans.get(fault.span.name);
+    if (!place) return [];
+    const boxWays = waysOf(fault.direction).map(way => ({ way, box: wayAt(way, place.reversed) }));
+    const netem = (loss: number): string[] =>
+      boxWays.map(({ way, box }) =>
+        setNetem(box, { delayNs: options.delayNs?.(fault.span.name, way), loss, rateBps: magnitude(fault.span.rate) }),
+      );
+    const readBack = boxWays.map(({ box }) => `tc -j -s qdisc show dev ${egress(box)}`);
+    const share = 'loss' in fault.amount ? magnitude(fault.amount.loss) : 0;
+    return [{ device: place.device, commands: netem(share), undo: netem(0), readBack }];
+  }
+  // Refused by every lab.
+  if (fault.kind === 'protection-switch') return [];
   if (fault.kind === 'link-down') {
     const { device, port } = steeredEnd(fault.link.ends, solution);
     return [

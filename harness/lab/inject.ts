@@ -150,6 +150,46 @@ async function cutSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'sp
   };
 }
 
+/** netem keeps a loss in 32 bits and tells it rounded. */
+const LOSS_READ_WITHIN = 1e-3;
+
+async function degradeSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-degrade' }>): Promise<InEffect> {
+  const { lab, baseline } = options;
+  const { name, ends } = fault.span;
+  if (!('loss' in fault.amount)) throw new RangeError('A lab degrades a span by loss, not by bit errors.');
+  const loss = magnitude(fault.amount.loss);
+  const ways = waysOf(fault.direction);
+  const { shaper, box, read } = shaperAt(lab, name);
+  const dropped = async (way: Way): Promise<bigint> => (await shaper.counters(box(way))).dropped;
+  const before = new Map<Way, bigint>();
+  for (const way of ways) before.set(way, await dropped(way));
+  await Promise.all(
+    ways.map(way => shaper.setImpairment(box(way), { delayNs: baseline.shaper(name, way).delayNs, loss })),
+  );
+  const boxName = lab.solution.spans.get(name)?.device ?? name;
+  return {
+    async witness() {
+      const shapers = await Promise.all(
+        ways.map(async way => {
+          const state = await read(way);
+          const lost = (await dropped(way)) - (before.get(way) ?? 0n);
+          const set = Math.abs(state.loss - loss) <= LOSS_READ_WITHIN * loss;
+          return {
+            witness: boxName,
+            seen: `${name} ${way}: ${shaperWords(state)}, ${lost} frames dropped since the fault`,
+            real: set && state.light ? (lost > 0n ? true : null) : false,
+          };
+        }),
+      );
+      return [...shapers, ...(await portsAt(lab, ends, ({ operUp }) => (operUp ? null : false)))];
+    },
+    undo: async () => {
+      await Promise.all(ways.map(way => restoreShaper(options, name, way)));
+    },
+    readBack: () => readShapers(options, name, ways),
+  };
+}
+
 async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-flap' }>): Promise<InEffect> {
   const { lab } = options;
   const { name, ends } = fault.span;
@@ -341,6 +381,8 @@ function begin(options: InjectOptions): Promise<InEffect> {
   const { fault } = options;
   if (fault.kind === 'span-cut') return cutSpan(options, fault);
   if (fault.kind === 'span-flap') return flapSpan(options, fault);
+  if (fault.kind === 'span-degrade') return degradeSpan(options, fault);
+  if (fault.kind === 'protection-switch') throw new RangeError('A lab can not switch a span to protection.');
   if (fault.kind === 'link-down') return downLink(options, fault);
   return rebootSwitch(options, fault);
 }
@@ -389,7 +431,7 @@ export async function inject(options: InjectOptions): Promise<InjectedFault> {
 async function undoPartly(options: InjectOptions): Promise<void> {
   const { lab, fault } = options;
   try {
-    if (fault.kind === 'span-cut' || fault.kind === 'span-flap') {
+    if (fault.kind === 'span-cut' || fault.kind === 'span-flap' || fault.kind === 'span-degrade') {
       await Promise.all(waysOf('both').map(way => restoreShaper(options, fault.span.name, way)));
     } else if (fault.kind === 'link-down') {
       const { port, ref } = steeredEnd(fault.link.ends, lab.solution);

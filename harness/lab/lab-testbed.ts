@@ -228,7 +228,14 @@ class LabTestbed implements Testbed {
   }
 }
 
-const FAULTS: ReadonlySet<string> = new Set<Fault['kind']>(['span-cut', 'span-flap', 'link-down', 'switch-reboot']);
+const FAULTS: ReadonlySet<string> = new Set<Fault['kind']>([
+  'span-cut',
+  'span-flap',
+  'span-degrade',
+  'protection-switch',
+  'link-down',
+  'switch-reboot',
+]);
 
 /** Why a fault can not be injected here; undefined when it can. */
 function refusesFault(topology: Topology, fault: Fault): string | undefined {
@@ -245,6 +252,10 @@ function refusesFault(topology: Topology, fault: Fault): string | undefined {
     const switches = topology.switches.map(({ name }) => name);
     return lacks('switch', fault.switch.name, switches);
   }
+  if (fault.kind === 'protection-switch')
+    return 'A span box can not yet play an outage and a longer path one after the other; the sim world can.';
+  if (fault.kind === 'span-degrade' && !('loss' in fault.amount))
+    return 'A span box loses a share of packets whatever their length: say the loss, not bit errors.';
   return lacks('span', fault.span.name, Object.keys(topology.spans));
 }
 

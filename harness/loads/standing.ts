@@ -52,12 +52,18 @@ export const wireEfficiency = (payloadBytes: number): number => payloadBytes / (
 /**
  * What still stands while `faults` are true. A cut or flapping span, a downed link and a rebooting switch are gone altogether:
  * - a cut in one direction, or a silent one, takes the whole span out once it is detected (local/remote fault, BFD);
+ * - a degraded span stands whole, and one on its protection path is longer;
  * - a flapping span or a rebooting switch is taken in its worst state: a fabric that keeps it out of service (damping) is right.
  */
 export function standing(topology: Topology, faults: readonly Fault[]): Standing {
   const goneSpans = new Set(
     faults.flatMap(fault => (fault.kind === 'span-cut' || fault.kind === 'span-flap' ? [fault.span.name] : [])),
   );
+  const detours = new Map<string, number>();
+  for (const fault of faults) {
+    if (fault.kind !== 'protection-switch') continue;
+    detours.set(fault.span.name, (detours.get(fault.span.name) ?? 0) + propagationNs(magnitude(fault.detour)));
+  }
   const goneLinks = new Set(faults.flatMap(fault => (fault.kind === 'link-down' ? [fault.link.name] : [])));
   const goneNodes = new Set(faults.flatMap(fault => (fault.kind === 'switch-reboot' ? [fault.switch.name] : [])));
   const cables: Cable[] = [
@@ -67,7 +73,8 @@ export function standing(topology: Topology, faults: readonly Fault[]): Standing
     .filter(({ ends }) => ends.every(end => !goneNodes.has(end.node)))
     .map(cable => {
       const [a, b] = cable.ends;
-      const backNs = propagationNs(magnitude(cable.length));
+      const detourNs = cable.kind === 'span' ? (detours.get(cable.name) ?? 0) : 0;
+      const backNs = propagationNs(magnitude(cable.length)) + detourNs;
       const moreNs = cable.kind === 'span' && cable.asymmetry !== undefined ? magnitude(cable.asymmetry) : 0;
       return { a: a.node, b: b.node, rateBps: magnitude(cable.rate), delayNs: backNs + moreNs, backNs };
     });

@@ -1,5 +1,5 @@
 import type { Link, Span, SwitchNode } from './topology.ts';
-import type { Duration } from './units.ts';
+import type { Distance, Duration, Share } from './units.ts';
 
 /** Which way of a span: from its first end to its second, back, or both. */
 export type Direction = 'both' | 'a-to-b' | 'b-to-a';
@@ -16,6 +16,20 @@ export type Fault =
       readonly every: Duration;
       readonly down: Duration;
       readonly light: Light;
+    }
+  | {
+      readonly kind: 'span-degrade';
+      readonly span: Span;
+      readonly direction: Direction;
+      /** Share of packets lost, or bit error ratio after FEC. */
+      readonly amount: { readonly loss: Share } | { readonly ber: number };
+    }
+  | {
+      readonly kind: 'protection-switch';
+      readonly span: Span;
+      readonly outage: Duration;
+      /** What the protection path is longer. */
+      readonly detour: Distance;
     }
   | { readonly kind: 'link-down'; readonly link: Link }
   | { readonly kind: 'switch-reboot'; readonly switch: SwitchNode; readonly takes: Duration };

@@ -3,10 +3,23 @@ import type { Fault } from '../../../harness/model/fault.ts';
 import type { EffectLine } from '../../../harness/model/record.ts';
 import type { Topology } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
+import { fibreDelayPs } from '../fabric/propagation.ts';
 import type { FabricSim, SimEvent, SimPort } from '../fabric-sim.ts';
 
 type Way = 'a-to-b' | 'b-to-a';
 const WAYS: readonly Way[] = ['a-to-b', 'b-to-a'];
+
+/** What a fibre does to packets besides letting them pass. */
+interface Fibre {
+  readonly delayPs: number;
+  readonly loss: number;
+  readonly ber: number;
+}
+
+interface Worse extends Omit<Fibre, 'delayPs'> {
+  readonly ways: readonly Way[];
+  readonly detourPs: number;
+}
 
 interface Outcome {
   readonly expected: string;
@@ -38,7 +51,17 @@ export function refusesFault(fault: Fault, topology: Topology): string | undefin
   switch (fault.kind) {
     case 'span-cut':
     case 'span-flap':
+    case 'span-degrade':
+    case 'protection-switch':
       if (!Object.hasOwn(topology.spans, fault.span.name)) return `${topology.name} has no span ${fault.span.name}.`;
+      if (fault.kind === 'span-degrade') {
+        const share = 'loss' in fault.amount ? magnitude(fault.amount.loss) : fault.amount.ber;
+        return share > 0 && share < 1 ? undefined : `A span does not degrade by ${share}.`;
+      }
+      if (fault.kind === 'protection-switch')
+        return magnitude(fault.outage) >= 0 && magnitude(fault.detour) > 0
+          ? undefined
+          : `A path longer by ${fault.detour} after ${fault.outage} protects nothing.`;
       if (fault.kind === 'span-cut') return undefined;
       if (!(magnitude(fault.down) > 0 && magnitude(fault.down) < magnitude(fault.every))) {
         return `A flap of ${fault.down} in every ${fault.every} is not a flap.`;
@@ -69,6 +92,9 @@ export class SimFaults {
   /** Spans as found, and what holds each of them down: fault id to the ways it darkens. */
   readonly #pristine = new Map<string, { readonly passing: boolean; readonly light: boolean }>();
   readonly #cuts = new Map<string, Map<string, { readonly ways: readonly Way[]; readonly light: boolean }>>();
+  /** What is changed on spans that stay lit, and how each span was. */
+  readonly #worse = new Map<string, Map<string, Worse>>();
+  readonly #fibres = new Map<string, Fibre>();
   readonly #shut = new Map<string, Set<string>>();
   readonly #downs = new Map<string, number[]>();
 
@@ -79,8 +105,9 @@ export class SimFaults {
     for (const name of Object.keys(sim.topology.spans)) {
       this.#cuts.set(name, new Map());
       for (const way of WAYS) {
-        const { passing, light } = sim.span(name, way);
+        const { passing, light, delayPs, loss, ber = 0 } = sim.span(name, way);
         this.#pristine.set(`${name} ${way}`, { passing, light });
+        this.#fibres.set(`${name} ${way}`, { delayPs, loss, ber });
       }
     }
   }
@@ -139,8 +166,8 @@ export class SimFaults {
       this.#sim.ports(name).flatMap(port => (port.adminUp ? [] : [`${name} ${port.name} is administratively down`])),
     );
     return [
-      ...spans.flatMap(({ verified, expected, observed }) =>
-        verified ? [] : [`expected ${expected}, observed ${observed}`],
+      ...[...spans, ...Object.keys(topology.spans).map(name => this.#fibreOutcome(name))].flatMap(
+        ({ verified, expected, observed }) => (verified ? [] : [`expected ${expected}, observed ${observed}`]),
       ),
       ...nodes,
       ...ports,
@@ -153,6 +180,10 @@ export class SimFaults {
         return this.#cut(fault, id);
       case 'span-flap':
         return this.#flap(fault, id);
+      case 'span-degrade':
+        return this.#degrade(fault, id);
+      case 'protection-switch':
+        return this.#switchOver(fault, id);
       case 'link-down':
         return this.#linkDown(fault, id);
       case 'switch-reboot':
@@ -216,6 +247,110 @@ export class SimFaults {
         return this.#spanOutcome(span.name);
       },
     };
+  }
+
+  #degrade({ span, direction, amount }: Extract<Fault, { kind: 'span-degrade' }>, id: string): Effect {
+    const ways = WAYS.filter(way => direction === 'both' || direction === way);
+    const before = ways.map(way => this.#sim.spanCount(span.name, way).lost);
+    this.#setWorse(span.name, id, {
+      ways,
+      loss: 'loss' in amount ? magnitude(amount.loss) : 0,
+      ber: 'ber' in amount ? amount.ber : 0,
+      detourPs: 0,
+    });
+    return {
+      witness: () =>
+        ways.map((way, i) => {
+          const { loss, ber = 0, light } = this.#sim.span(span.name, way);
+          const lost = this.#sim.spanCount(span.name, way).lost - (before[i] ?? 0);
+          const set = 'loss' in amount ? loss >= magnitude(amount.loss) : ber >= amount.ber;
+          // Of few packets none may have been lost.
+          return {
+            witness: `span ${span.name} ${way}`,
+            seen: `${fibreWords({ loss, ber })}, light ${light ? 'on' : 'off'}, ${lost} packets lost since the fault`,
+            real: set ? (lost > 0 ? true : null) : false,
+          };
+        }),
+      heal: async () => {
+        this.#setWorse(span.name, id, undefined);
+        return this.#fibreOutcome(span.name);
+      },
+    };
+  }
+
+  #switchOver({ span, outage, detour }: Extract<Fault, { kind: 'protection-switch' }>, id: string): Effect {
+    const detourPs = fibreDelayPs(magnitude(detour));
+    let over = false;
+    let switched = false;
+    this.#setCut(span.name, id, { ways: WAYS, light: true });
+    this.#sim.at(this.#sim.nowPs + ps(outage), () => {
+      if (over) return;
+      switched = true;
+      this.#setWorse(span.name, id, { ways: WAYS, loss: 0, ber: 0, detourPs });
+      this.#setCut(span.name, id, undefined);
+    });
+    return {
+      witness: () =>
+        WAYS.map(way => {
+          const { delayPs, passing } = this.#sim.span(span.name, way);
+          const found = this.#fibres.get(`${span.name} ${way}`) as Fibre;
+          return {
+            witness: `span ${span.name} ${way}`,
+            seen: `${passing ? 'passing' : 'dark to frames'}, delay ${delayPs / 1e3} ns, found with ${found.delayPs / 1e3} ns`,
+            // The outage alone could be a cut.
+            real: switched ? delayPs >= found.delayPs + detourPs : null,
+          };
+        }),
+      heal: async () => {
+        over = true;
+        this.#setWorse(span.name, id, undefined);
+        this.#setCut(span.name, id, undefined);
+        const [fibre, lit] = [this.#fibreOutcome(span.name), this.#spanOutcome(span.name)];
+        return {
+          expected: `${lit.expected}; ${fibre.expected}`,
+          observed: `${lit.observed}; ${fibre.observed}`,
+          verified: lit.verified && fibre.verified,
+        };
+      },
+    };
+  }
+
+  #setWorse(name: string, id: string, worse: Worse | undefined): void {
+    const held = this.#worse.get(name) ?? new Map<string, Worse>();
+    this.#worse.set(name, held);
+    if (worse) held.set(id, worse);
+    else held.delete(id);
+    for (const way of WAYS) {
+      const { delayPs, loss, ber } = this.#fibreWanted(name, way);
+      const now = this.#sim.span(name, way);
+      if (now.delayPs !== delayPs || now.loss !== loss || (now.ber ?? 0) !== ber)
+        this.#sim.setSpan(name, way, { delayPs, loss, ...((now.ber ?? 0) !== ber && { ber }) });
+    }
+  }
+
+  /** As found, with all that makes it worse now; losses are independent of each other. */
+  #fibreWanted(name: string, way: Way): Fibre {
+    const found = this.#fibres.get(`${name} ${way}`) as Fibre;
+    const held = [...(this.#worse.get(name)?.values() ?? [])].filter(({ ways }) => ways.includes(way));
+    return held.reduce(
+      (sum, { loss, ber, detourPs }) => ({
+        delayPs: sum.delayPs + detourPs,
+        loss: sum.loss === 0 ? loss : 1 - (1 - sum.loss) * (1 - loss),
+        ber: sum.ber === 0 ? ber : 1 - (1 - sum.ber) * (1 - ber),
+      }),
+      found,
+    );
+  }
+
+  #fibreOutcome(name: string): Outcome {
+    const words = (of: (way: Way) => Fibre) =>
+      `span ${name}: ${WAYS.map(way => `${way} delay ${of(way).delayPs / 1e3} ns, ${fibreWords(of(way))}`).join(', ')}`;
+    const expected = words(way => this.#fibreWanted(name, way));
+    const observed = words(way => {
+      const { delayPs, loss, ber = 0 } = this.#sim.span(name, way);
+      return { delayPs, loss, ber };
+    });
+    return { expected, observed, verified: expected === observed };
   }
 
   #setCut(name: string, id: string, cut: { readonly ways: readonly Way[]; readonly light: boolean } | undefined): void {
@@ -368,3 +503,5 @@ export class SimFaults {
 
 const spanWords = ({ passing, light }: { readonly passing: boolean; readonly light: boolean }): string =>
   `${passing ? 'passing' : 'dark to frames'}, light ${light ? 'on' : 'off'}`;
+
+const fibreWords = ({ loss, ber }: Pick<Fibre, 'loss' | 'ber'>): string => `loss ${loss}, bit errors ${ber}`;

@@ -132,6 +132,8 @@ export class SimTestbed implements Testbed {
     switch (what.kind) {
       case 'span-cut':
       case 'span-flap':
+      case 'span-degrade':
+      case 'protection-switch':
       case 'link-down':
       case 'switch-reboot':
         return refusesFault(what, this.#sim.topology);

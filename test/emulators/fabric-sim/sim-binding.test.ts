@@ -27,6 +27,9 @@ const FAULTS: readonly Fault[] = [
   cut({ direction: 'a-to-b', light: 'kept' }),
   { kind: 'span-flap', span: north, every: '40 ms', down: '15 ms', light: 'lost' },
   { kind: 'span-flap', span: north, every: '30 ms', down: '5 ms', light: 'kept' },
+  { kind: 'span-degrade', span: north, direction: 'a-to-b', amount: { loss: '1 %' } },
+  { kind: 'span-degrade', span: north, direction: 'both', amount: { ber: 1e-7 } },
+  { kind: 'protection-switch', span: north, outage: '20 ms', detour: '50 km' },
   { kind: 'link-down', link: linkBetween(fabric, 'a-leaf', 'a-spine-1') },
   { kind: 'switch-reboot', switch: switchNamed(fabric, 'b-spine-2'), takes: '30 ms' },
 ];
