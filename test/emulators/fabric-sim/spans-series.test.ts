@@ -7,6 +7,12 @@ import sim from '../../../emulators/fabric-sim/binding.ts';
 import type { Network } from '../../../emulators/fabric-sim/fabric/network.ts';
 import { startSeries, type Series } from '../../../emulators/fabric-sim/fabric/series.ts';
 import { createSwitchingNetwork } from '../../../emulators/fabric-sim/flow-level/create-switching-network.ts';
+import { faultRulesOf } from '../../../harness/faults/fault-rules.ts';
+import { protectionSwitch } from '../../../harness/faults/protection-switch.ts';
+import { degrade } from '../../../harness/faults/span-degrade.ts';
+import { standing } from '../../../harness/loads/standing.ts';
+import type { ProbeLine } from '../../../harness/model/record.ts';
+import { longFault, shortFault } from '../../../reports/fault-words.ts';
 import { runInFolder } from '../../../harness/run/run-in-folder.ts';
 import { pair } from './hand-made.ts';
 import { createFabricSim } from '../../../emulators/fabric-sim/create-fabric-sim.ts';
@@ -682,4 +688,76 @@ t.test('a hash of addresses alone sends all flows of two hosts one way, and pack
   t.throws(() => leafSpine(1, 2, { settings: { ...settings, ...spreading } }), /hash addresses only/);
   const five = leafSpine(8, 4);
   t.equal(new Set(Array.from({ length: 100 }, (_, entropy) => spineOf(five, entropy, 'h8'))).size, 4);
+});
+
+// ---- faults in the language ----------------------------------------------------------------------------------------
+
+t.test(
+  'a degraded span is evident by witnesses, else by lost probes in each direction, and not where ports went down',
+  async t => {
+    const { spans, settings } = pair({ ranksPerSite: 1 });
+    const fault = degrade(spans.north, { loss: '0.1 %' });
+    t.equal(degrade(spans.north, { ber: 1e-9, direction: 'a-to-b' }).direction, 'a-to-b');
+    const rules = faultRulesOf(fault);
+    t.equal(rules.describe(fault), 'loss of 0.1 % on span north');
+    const probe = (direction: 'a-to-b' | 'b-to-a', received: number): ProbeLine => ({
+      kind: 'probe',
+      phase: 'p',
+      span: 'north',
+      direction,
+      source: 'a-host-1',
+      target: 'b-host-1',
+      packetsPerSecond: 1000,
+      beginNs: 0,
+      endNs: 1e9,
+      sent: 1000,
+      received,
+    });
+    const none = { effects: [], probes: [], counters: [], baseline: [] };
+    t.equal(rules.evidence(fault, none).real, null);
+    t.equal(rules.evidence(fault, { ...none, probes: [probe('a-to-b', 999), probe('b-to-a', 998)] }).real, true);
+    t.equal(rules.evidence(fault, { ...none, probes: [probe('a-to-b', 999), probe('b-to-a', 1000)] }).real, null);
+    const down = {
+      kind: 'counters',
+      atNs: 1,
+      node: 'a-spine-1',
+      ports: { span: { operUp: false } },
+    } as const;
+    t.equal(rules.evidence(fault, { ...none, counters: [down] }).real, false);
+    const witness = { kind: 'effect', fault: 'f', atNs: 1, witness: 'w', seen: 'no loss', real: false } as const;
+    t.match(rules.evidence(fault, { ...none, effects: [witness] }), { real: false, reason: /no loss/ });
+    // As long again as the work, and a recovery.
+    const budget = (workNs: number) => rules.budgetNs(fault, { settings, workNs });
+    t.equal(budget(5e6) - budget(0), 5e6);
+    for (const wrong of [{ loss: '0 %' }, { loss: '100 %' }, { ber: 0 }, { ber: 1 }] as const)
+      t.throws(() => degrade(spans.north, wrong), /more than nothing and less than everything/);
+  },
+);
+
+t.test('a protection switch is evident by witnesses alone, and the path that stands is longer both ways', async t => {
+  const topology = pair({ ranksPerSite: 1, north: '80 km', south: '120 km' });
+  const fault = protectionSwitch(topology.spans.north, { detour: '20 km' });
+  t.equal(fault.outage, '50 ms');
+  const rules = faultRulesOf(fault);
+  t.match(rules.describe(fault), 'protection switch of span north to a path longer by 20 km');
+  const none = { effects: [], probes: [], counters: [], baseline: [] };
+  t.equal(rules.evidence(fault, none).real, null);
+  const witness = { kind: 'effect', fault: 'f', atNs: 1, witness: 'w', seen: 'delay', real: true } as const;
+  t.equal(rules.evidence(fault, { ...none, effects: [witness] }).real, true);
+  // 20 km x 1.4682 / c = 97.948 us, once each way.
+  for (const [source, target] of [
+    ['a-host-1', 'b-host-1'],
+    ['b-host-1', 'a-host-1'],
+  ] as const) {
+    const [before, after] = [[], [fault]].map(faults => standing(topology, faults).delayNs(source, target) ?? 0);
+    t.ok(Math.abs((after ?? 0) - (before ?? 0) - 97_947.8) < 1, `${after} ns`);
+  }
+  t.equal(
+    standing(topology, [fault, degrade(topology.spans.south, { loss: '1 %' })]).capacityBps(['a-host-1'], ['b-host-1']),
+    standing(topology, []).capacityBps(['a-host-1'], ['b-host-1']),
+    'nothing is gone',
+  );
+  t.throws(() => protectionSwitch(topology.spans.north, { detour: '0 km' }), /longer than the working one/);
+  t.equal(shortFault(fault), 'detour north');
+  t.match(longFault(degrade(topology.spans.north, { ber: 1e-9 })), 'span north with bit errors of 1e-9, both ways');
 });
