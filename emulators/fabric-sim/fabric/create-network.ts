@@ -11,7 +11,7 @@ import { OWNER, PACKET_SHIFT } from './packets.ts';
 import { checkedSpanChange } from './span-change.ts';
 import { type TapOptions, tapPort } from './tap.ts';
 import { PRIORITIES } from './ports.ts';
-import { ROCE_OVERHEAD_BYTES } from './wire-size.ts';
+import { GAP_BYTES, ROCE_OVERHEAD_BYTES } from './wire-size.ts';
 import { wire } from './wiring.ts';
 
 /**
@@ -36,6 +36,7 @@ export function createNetwork(options: NetworkOptions): Network {
     fullWireBytes,
     trainPackets,
     ties: options.ties,
+    gapBytes: options.overheadBytes === undefined ? GAP_BYTES : 0,
   });
   const transport = { plane, settings: topology.settings, overheadBytes, ...controlOf(topology.settings) };
   const selective = repeatsSelectively(topology.settings)

@@ -17,7 +17,7 @@ import * as portLayout from './ports.ts';
 import { createQueues } from './queue.ts';
 import { createSharedBuffer } from './shared-buffer.ts';
 import { Spans } from './span.ts';
-import { GAP_BYTES, PAUSE_WIRE_BYTES } from './wire-size.ts';
+import { PAUSE_WIRE_BYTES } from './wire-size.ts';
 import type { Wiring } from './wiring.ts';
 
 /** What sits in the hosts: takes packets that arrive and gives the next one to send. */
@@ -125,6 +125,8 @@ export interface DataPlaneOptions {
   readonly fullWireBytes: number;
   readonly trainPackets: number;
   readonly ties?: NetworkOptions['ties'];
+  /** Of a packet's wire bytes, those that no byte counter counts. */
+  readonly gapBytes: number;
 }
 
 /**
@@ -205,6 +207,8 @@ export interface DataPlane {
   watch(port: number, watch: PacketWatch): () => void;
   /** Packets in queues and on links now, counted one by one. */
   inFlight(): number;
+  /** Bytes that a node's packet memory holds now. */
+  storedBytes(node: number): number;
 }
 
 /*
@@ -217,7 +221,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   const { topology, wiring, seed } = options;
   const { bufferPerSwitch, ecn, pfc, switching = {} } = topology.settings;
   const hosts = wiring.hosts;
-  const { fullWireBytes } = options;
+  const { fullWireBytes, gapBytes } = options;
   const ports = createPorts(wiring);
   const portCount = ports.count;
   const { ints, floats, queueInts, queueFloats } = ports;
@@ -577,7 +581,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     let count = packetInts[at + COUNT] as number;
     let sentAt = now() + Math.round(wire * (floats[f + PS_PER_BYTE] as number));
     floats[f + BUSY_UNTIL] = sentAt;
-    floats[f + TX_BYTES] = (floats[f + TX_BYTES] as number) + wire - count * GAP_BYTES;
+    floats[f + TX_BYTES] = (floats[f + TX_BYTES] as number) + wire - count * gapBytes;
     const q = ((port << QUEUE_SHIFT) + priority) << QUEUE_FLOAT_SHIFT;
     queueFloats[q + SENT] = (queueFloats[q + SENT] as number) + count;
     const depth = queueFloats[q + DEPTH_BYTES] as number;
@@ -665,7 +669,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     }
     const f = link << PORT_FLOAT_SHIFT;
     floats[f + ARRIVED_BYTES] =
-      (floats[f + ARRIVED_BYTES] as number) + (packetInts[at + WIRE_BYTES] as number) - count * GAP_BYTES;
+      (floats[f + ARRIVED_BYTES] as number) + (packetInts[at + WIRE_BYTES] as number) - count * gapBytes;
     floats[f + ARRIVED_PACKETS] = (floats[f + ARRIVED_PACKETS] as number) + count;
     if (watching) show(port, packet, 'in');
     const node = ints[i + FAR_NODE] as number;
@@ -1012,6 +1016,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     takeSeriesPeak,
     watch,
     inFlight,
+    storedBytes: node => buffer.usedBytes[node] as number,
   };
 }
 

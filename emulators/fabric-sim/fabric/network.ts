@@ -36,7 +36,7 @@ export interface NetworkOptions {
   readonly seed: number;
   /** Packets carried as one unit; 1 is exact. */
   readonly trainPackets: number;
-  /** What a full RoCE packet adds to its payload on the wire; 82 B when absent (see `wire-size.ts`). Other simulators' goldens use other headers. */
+  /** What a full RoCE packet adds to its payload on the wire; 82 B when absent (see `wire-size.ts`). Other simulators' goldens use other headers, without a gap between frames: byte counters and telemetry then count all of it. */
   readonly overheadBytes?: number;
   /**
    * Events of one instant: by the place of the port (the default, which depends on nothing that happened before), or in the order in
