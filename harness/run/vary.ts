@@ -2,6 +2,7 @@ import type { Fault } from '../model/fault.ts';
 import { nearMiss, suggest } from '../model/near-miss.ts';
 import { DEFAULT_PROBES_PER_SECOND } from '../model/plan.ts';
 import type { Plan } from '../model/plan.ts';
+import type { FabricSettings, Topology } from '../model/topology.ts';
 import { magnitude, UNITS_OF } from '../model/units.ts';
 import type { Quantity } from '../model/units.ts';
 
@@ -24,7 +25,13 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
   direction: ['both', 'a-to-b', 'b-to-a'],
   light: ['lost', 'kept'],
   decision: ['simple', 'guarded'],
+  loadBalancing: ['ecmp', 'adaptive', 'spray'],
+  recovery: ['go-back-n', 'selective-repeat'],
+  spreading: ['flow', 'oblivious', 'bitmap', 'reps', 'mixed'],
 };
+
+/** The place of a congestion control law's name, of which only the world knows which there are. */
+const LAW = 'topology.settings.transport.control';
 
 /** Mechanisms of the fabric that `null` turns off. */
 const CAN_BE_OFF: ReadonlySet<string> = new Set([
@@ -36,13 +43,28 @@ const CAN_BE_OFF: ReadonlySet<string> = new Set([
 /** What a plan may leave unsaid, and a value of the type that stands there. */
 const UNSAID: Readonly<Record<string, string | number>> = {
   'topology.settings.roce.window': '64 KiB',
+  'topology.settings.switching.loadBalancing': 'ecmp',
+  [LAW]: 'none',
+  'topology.settings.transport.recovery': 'go-back-n',
+  'topology.settings.transport.spreading': 'flow',
   'load.queuePairs': 1,
   offered: '95 %',
   decision: 'simple',
 };
 
-/** The one place whose holder may be unsaid as well. */
 const PROBES = 'probes.packetsPerSecond';
+
+/** Places whose holder may be unsaid as well, each with what makes it. */
+const UNSAID_HOLDERS: Readonly<Record<string, (plan: Changing) => void>> = {
+  [PROBES]: plan => void (plan.probes ??= { packetsPerSecond: DEFAULT_PROBES_PER_SECOND }),
+  'topology.settings.switching.loadBalancing': plan => void (plan.topology.settings.switching ??= {}),
+  [LAW]: plan => void (plan.topology.settings.transport ??= { control: 'none' }),
+};
+
+/** A copy of a plan, parts of which may be put in place. */
+type Changing = { -readonly [K in keyof Omit<Plan, 'topology'>]: Plan[K] } & {
+  topology: Omit<Topology, 'settings'> & { settings: { -readonly [K in keyof FabricSettings]: FabricSettings[K] } };
+};
 
 /** More places than any path of a fabric that we can simulate names. */
 const MOST_PLACES = 1_000_000;
@@ -67,10 +89,12 @@ const isNode = (value: unknown): value is Node => typeof value === 'object' && v
 export function vary(declared: Plan, settings: Settings): Plan {
   const entries = inOrder(settings);
   if (entries.length === 0) return declared;
-  const plan = JSON.parse(JSON.stringify(declared)) as { -readonly [K in keyof Plan]: Plan[K] };
+  const plan = JSON.parse(JSON.stringify(declared)) as Changing;
   for (const [path, text] of entries) {
-    if (path === PROBES && text !== DECLARED) plan.probes ??= { packetsPerSecond: DEFAULT_PROBES_PER_SECOND };
-    if (path === PROBES && text === DECLARED) continue;
+    if (Object.hasOwn(UNSAID_HOLDERS, path)) {
+      if (text === DECLARED) continue;
+      UNSAID_HOLDERS[path]?.(plan);
+    }
     for (const { holder, key, path: at } of placesOf(plan, path)) {
       if (text === DECLARED) continue;
       const [now] = valueAt(holder, key, at);
@@ -219,6 +243,10 @@ function readAs(now: unknown, text: string, { key, path }: { readonly key: strin
     return value;
   }
   if (typeof now !== 'string') throw refuse('only quantities, numbers and choices can be varied.');
+  if (path === LAW) {
+    if (/^[a-z][a-z0-9-]*$/.test(text)) return text;
+    throw refuse("the name of a congestion control law stands here, such as dcqcn, or 'none'.");
+  }
   const choices = Object.hasOwn(CHOICES, key) ? CHOICES[key] : undefined;
   if (choices?.includes(now)) {
     if (choices.includes(text)) return text;

@@ -102,6 +102,16 @@ t.test('a variation replaces what its path names, in the unit that stands there,
   t.match(vary(PLAN, { 'load.algorithm': 'hierarchical' }).load, { algorithm: 'hierarchical' });
   t.match(vary(PLAN, { 'load.queuePairs': '4' }).load, { queuePairs: 4 }, 'what the plan leaves unsaid');
   t.match(vary(PLAN, { 'probes.packetsPerSecond': '5000' }), { probes: { packetsPerSecond: 5000 } });
+  const { settings } = vary(PLAN, {
+    'topology.settings.transport.control': 'hpcc',
+    'topology.settings.transport.recovery': 'selective-repeat',
+    'topology.settings.switching.loadBalancing': 'adaptive',
+  }).topology;
+  t.same(settings.transport, { control: 'hpcc', recovery: 'selective-repeat' }, 'a law that the plan does not name');
+  t.same(settings.switching, { loadBalancing: 'adaptive' });
+  t.same(vary(PLAN, { 'topology.settings.transport.control': 'declared' }), PLAN);
+  t.throws(() => vary(PLAN, { 'topology.settings.switching.loadBalancing': 'adaptiv' }), /adaptive/);
+  t.throws(() => vary(PLAN, { 'topology.settings.transport.control': '1 km' }), /name of a congestion control law/);
   t.equal(vary(PLAN, { 'topology.settings.pfc': 'null' }).topology.settings.pfc, null, 'a mechanism can be off');
   t.equal(vary(PLAN, { 'phases.*.for': '20 ms' }).phases['cut']?.for, '20 ms', 'work or time');
   t.same(vary(PLAN, { 'load.bytes': 'declared', 'probes.packetsPerSecond': 'declared' }), PLAN);

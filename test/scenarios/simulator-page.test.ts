@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { DEFECTS } from '../../emulators/fabric-sim/defects.ts';
@@ -19,12 +19,7 @@ t.test('the page lists every congestion control law with its parameters and defa
   const named = new Map(rows.map(row => [cellsOf(row)[1], row]));
   const laws = [...named.keys()].filter(name => /^`[a-z-]+`$/.test(name ?? '') && name !== '`none`');
   const table = laws.filter(name => /transport\//.test(named.get(name) ?? ''));
-  t.same(
-    table.toSorted(),
-    Object.keys(LAWS)
-      .map(name => `\`${name}\``)
-      .toSorted(),
-  );
+  t.same(new Set(table), new Set(Object.keys(LAWS).map(name => `\`${name}\``)));
   for (const { name, parameters } of Object.values(LAWS)) {
     const [, , says = '', listed] = cellsOf(named.get(`\`${name}\``) ?? '');
     t.ok(says.length > 20, `${name} is described`);
@@ -69,6 +64,19 @@ t.test('the defaults that the page gives are those of the code', async t => {
       .join(', ');
   t.equal(said('dcqcn'), listed(dcqcn ?? {}));
   t.equal(said('controlPlane'), listed(controlPlane));
+});
+
+t.test('what the page’s example builds and its commands play is on the shelf', async t => {
+  const shelf = readdirSync(path.join(ROOT, 'scenarios'), { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.scenario.ts'))
+    .map(file => read(path.join('scenarios', file)))
+    .join('\n');
+  const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(PAGE) ?? [];
+  for (const line of example.split('\n').filter(line => /^ +\w+: \{ /.test(line)))
+    t.ok(shelf.includes(line.trim()), line);
+  const patterns = [...PAGE.matchAll(/npx farspan .*?-g "([^"]+)"/g)].map(([, pattern = '']) => pattern);
+  t.ok(patterns.length >= 3);
+  for (const pattern of patterns) t.match(shelf, new RegExp(`scenario\\('[^']*${pattern}`), pattern);
 });
 
 t.test('files and defects that the page names exist', async t => {
