@@ -452,8 +452,8 @@ interface Lossy {
   readonly dice: Random;
 }
 
-/** What lies beyond 2^60 ps (13 days) is beyond every clock. */
-const LAST_PS = 2 ** 60;
+/** Packets' time ends here (2.5 h); flow level goes on, without flaps of partial loss. */
+const LAST_PS = Number.MAX_SAFE_INTEGER;
 
 /** BFD's packet on the wire (RFC 5880 4.1: 24 B; UDP 8, IPv4 20, Ethernet 14, FCS 4, preamble and gap 20). */
 const BFD_WIRE_BYTES = 90;
