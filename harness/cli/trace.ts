@@ -32,8 +32,8 @@ const REPLAY = 'emulators/fabric-sim/traces/main.ts';
 
 /**
  * Replays another simulator's files on ours. Exit codes: 0 done, 1 the means differ by more than `within`, 2 flows did not finish
- * by the files' own stop time,
- * 3 an error of the simulator, 5 files or options that can not be used, 130 interrupted.
+ * by the files' own stop time, or `within` has flows that one side lacks,
+ * 3 an error of the simulator, 5 files or options that can not be used, 7 an output that can not be written, 130 interrupted.
  *
  * @throws UsageError when the options contradict each other
  */

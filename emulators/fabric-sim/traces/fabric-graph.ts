@@ -108,9 +108,10 @@ export function topologyOf(
   { settings, sites = sitesOf(graph) }: { readonly settings: FabricSettings; readonly sites?: readonly number[] },
 ): Topology {
   const ports = portsOf(graph);
+  const named = ports.map(own => new Map(own.map(({ link, name }) => [link, name])));
   const endOf = (node: number, link: number): PortRef => ({
     node: (graph.nodes[node] as GraphNode).name,
-    port: (ports[node] as readonly GraphPort[]).find(port => port.link === link)?.name as string,
+    port: named[node]?.get(link) as string,
   });
   const siteOf = (node: number): string => `site-${(sites[node] as number) + 1}`;
   const hosts: Host[] = [];
@@ -181,7 +182,9 @@ export function* routesOf(
     for (const peer of peers) {
       if (graph.nodes[peer]?.kind !== 'switch') continue;
       const via = (ports[peer] as readonly GraphPort[]).filter(port => port.peer === host).map(({ name }) => name);
-      hostsUnder.set(peer, [...(hostsUnder.get(peer) ?? []), { host, via }]);
+      const under = hostsUnder.get(peer);
+      if (under) under.push({ host, via });
+      else hostsUnder.set(peer, [{ host, via }]);
     }
   }
   for (const [leaf, hosts] of hostsUnder) {
@@ -243,33 +246,36 @@ export interface PairTable {
 /** Delay, rate and BDP of every pair along the path that the search finds first, as `CalculateRoute` of the HPCC family's third.cc. */
 export function pairTable(graph: FabricGraph, { payloadBytes }: { readonly payloadBytes: number }): PairTable {
   const ports = portsOf(graph).map(own => own.toSorted((x, y) => x.peer - y.peer || x.link - y.link));
+  const reach = (target: number): Reach => reachOf(graph, ports, { target, payloadBytes });
+  // Flows of one target often come one after another; the reach of every host at once would be 100 GB for 65536 of them.
   const cache = new Map<number, Reach>();
-  const reach = (target: number): Reach => {
-    const known = cache.get(target);
-    if (known) return known;
-    const made = reachOf(graph, ports, { target, payloadBytes });
-    cache.set(target, made);
-    return made;
-  };
   const facts = (source: number, target: number): PairFacts | undefined => {
-    const { delayNs, txNs, rateBps } = reach(target);
-    const slowest = rateBps[source] as number;
-    if (slowest === 0 || source === target) return undefined;
-    const baseRttNs = 2 * (delayNs[source] as number) + (txNs[source] as number);
-    // rtt x rate passes 2^53.
-    const bdpBytes = Number((BigInt(baseRttNs) * BigInt(Math.round(slowest))) / 8_000_000_000n);
-    return { baseRttNs, rateBps: slowest, bdpBytes };
+    const known = cache.get(target);
+    const made = known ?? reach(target);
+    if (!known) {
+      if (cache.size >= MOST_CACHED) cache.clear();
+      cache.set(target, made);
+    }
+    return source === target ? undefined : factsOf(made, source);
   };
   let most: { maxRttNs: number; maxBdpBytes: number } | undefined;
   const extremes = () => {
     if (most) return most;
     most = { maxRttNs: 0, maxBdpBytes: 0 };
     const hosts = graph.nodes.flatMap(({ kind }, node) => (kind === 'host' ? [node] : []));
+    let largest = { rttNs: 0, rateBps: 0 };
     for (const target of hosts) {
+      const way = reach(target);
       for (const source of hosts) {
-        const pair = facts(source, target);
-        most.maxRttNs = Math.max(most.maxRttNs, pair?.baseRttNs ?? 0);
-        most.maxBdpBytes = Math.max(most.maxBdpBytes, pair?.bdpBytes ?? 0);
+        const rttNs = rttOf(way, source);
+        if (source === target || way.rateBps[source] === 0) continue;
+        most.maxRttNs = Math.max(most.maxRttNs, rttNs);
+        // Fabrics have few kinds of pairs: what can not be larger than the largest so far is not worked out to the byte.
+        const rateBps = way.rateBps[source] as number;
+        if (rttNs * rateBps < largest.rttNs * largest.rateBps) continue;
+        if (rttNs === largest.rttNs && rateBps === largest.rateBps) continue;
+        largest = { rttNs, rateBps };
+        most.maxBdpBytes = Math.max(most.maxBdpBytes, factsOf(way, source)?.bdpBytes ?? 0);
       }
     }
     return most;
@@ -283,6 +289,21 @@ export function pairTable(graph: FabricGraph, { payloadBytes }: { readonly paylo
       return extremes().maxBdpBytes;
     },
   };
+}
+
+/** Targets whose reach is kept; 24 B a node each. */
+const MOST_CACHED = 1024;
+
+const rttOf = ({ delayNs, txNs }: Reach, source: number): number =>
+  2 * (delayNs[source] as number) + (txNs[source] as number);
+
+function factsOf(way: Reach, source: number): PairFacts | undefined {
+  const slowest = way.rateBps[source] as number;
+  if (slowest === 0) return undefined;
+  const baseRttNs = rttOf(way, source);
+  // rtt x rate passes 2^53.
+  const bdpBytes = Number((BigInt(baseRttNs) * BigInt(Math.round(slowest))) / 8_000_000_000n);
+  return { baseRttNs, rateBps: slowest, bdpBytes };
 }
 
 interface Reach {

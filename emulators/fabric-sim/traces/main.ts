@@ -1,4 +1,13 @@
-import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { TapListener } from '../fabric/tapped-packet.ts';
 import { portsOf } from './fabric-graph.ts';
@@ -13,8 +22,8 @@ import { TraceFormatError } from './trace-text.ts';
 
 /**
  * The program behind `farspan trace`, a process of its own: its one argument is a {@link Job} as JSON. Exit codes are those of the
- * command line: 0 done, 1 beyond `within`, 2 flows unfinished at the files' own stop time, 3 an error here, 5 the files or options can not be used,
- * 130 interrupted.
+ * command line: 0 done, 1 beyond `within`, 2 flows unfinished at the files' own stop time, none at all, or not on both sides of what is to be
+ * `within`, 3 an error here, 5 the files or options can not be used, 7 an output can not be written, 130 interrupted.
  */
 interface Job {
   readonly hpcc?: string;
@@ -36,12 +45,38 @@ interface Job {
   readonly pfc?: readonly [number, number];
 }
 
-const EXIT = { done: 0, beyond: 1, unfinished: 2, error: 3, usage: 5 } as const;
+const EXIT = { done: 0, beyond: 1, unfinished: 2, error: 3, usage: 5, evidence: 7 } as const;
 const MOST_FILE_BYTES = 2 ** 28;
 const MOST_TABLE_ROWS = 40;
 
 /** What was asked for can not be done as asked. */
 class UsageError extends Error {}
+
+/** An output file does not take what it is given. */
+class OutputError extends Error {}
+
+function written<T>(file: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw new OutputError(`${file} can not be written: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Of what was read: nothing is written over it. */
+const inputs = new Set<string>();
+
+/** Tried before the run, which may last hours; what stands in the file stays until then. */
+function checkOutputs(files: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const file of files) {
+    written(file, () => closeSync(openSync(file, 'a')));
+    const real = realpathSync(file);
+    if (inputs.has(real)) throw new UsageError(`${file} is read here too. Name another file to write to.`);
+    if (seen.has(real)) throw new UsageError(`${file} is to hold two outputs. Name a file for each.`);
+    seen.add(real);
+  }
+}
 
 function say(text: string): void {
   process.stdout.write(`${printable(text)}\n`);
@@ -57,8 +92,12 @@ const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g;
 
 function textOf(name: string): TextFile {
   if (!existsSync(name)) throw new UsageError(`${name} is not there.`);
-  const { size } = statSync(name);
+  const status = statSync(name);
+  const { size } = status;
+  // A pipe may never end, and a device never does.
+  if (!status.isFile()) throw new UsageError(`${name} is no file.`);
   if (size > MOST_FILE_BYTES) throw new UsageError(`${name} has ${size} bytes; at most ${MOST_FILE_BYTES} are read.`);
+  inputs.add(realpathSync(name));
   return { name, text: readFileSync(name, 'utf8') };
 }
 
@@ -106,6 +145,8 @@ function delayed(trace: Trace, option: string): Trace {
   return withDelay(trace, { a, b, delayPs: Math.round(Number(count) * ps) });
 }
 
+const PCAP = /^([^:=]+):([^=]+)=(.+)$/;
+
 interface Capture {
   readonly tap: { readonly node: string; readonly port: string; readonly listener: TapListener };
   readonly pcap: Pcap;
@@ -115,7 +156,7 @@ interface Capture {
 
 /** `s48:s49=wan.pcap` */
 function captureOf(trace: Trace, option: string): Capture {
-  const [, node, port, file] = /^([^:=]+):([^=]+)=(.+)$/.exec(option) ?? [];
+  const [, node, port, file] = PCAP.exec(option) ?? [];
   if (node === undefined || port === undefined || file === undefined)
     throw new UsageError(`--pcap ${option}: write NODE:PORT=FILE, such as s48:s49=wan.pcap.`);
   const index = trace.graph.nodes.findIndex(({ name }) => name === node);
@@ -125,9 +166,12 @@ function captureOf(trace: Trace, option: string): Capture {
   if (!ports.includes(port))
     throw new UsageError(`--pcap ${option}: ${node} has no port ${port}. Known: ${someOf(ports)}.`);
   const numbers = new Map(trace.graph.nodes.map(({ name }, number) => [name, number]));
-  const descriptor = openSync(file, 'w');
+  const descriptor = written(file, () => openSync(file, 'w'));
   const pcap = pcapOf({
-    write: piece => void writeSync(descriptor, piece),
+    write: piece =>
+      written(file, () => {
+        for (let at = 0; at < piece.length; ) at += writeSync(descriptor, piece, at);
+      }),
     hostNumber: name => numbers.get(name) ?? 0,
     mtuBytes: trace.fabric.mtuBytes,
     uncapturedBytes: 0,
@@ -183,20 +227,20 @@ const percent = (share: number): string => `${share >= 0 ? '+' : ''}${(share * 1
 function meanRows(replays: readonly Replay[]): readonly FctRow[] {
   const [first] = replays;
   if (first === undefined || replays.length === 1) return first?.rows ?? [];
-  const keyOf = (row: FctRow) => `${row.source} ${row.target} ${row.sourcePort} ${row.startNs}`;
-  const times = new Map<string, number[]>();
-  for (const { rows } of replays)
-    for (const row of rows) times.set(keyOf(row), [...(times.get(keyOf(row)) ?? []), row.fctNs]);
-  return first.rows.flatMap(row => {
-    const all = times.get(keyOf(row)) ?? [];
+  return first.rows.flatMap((row, i) => {
+    // By flow, not by start: one that a trigger starts begins at another time with each seed.
+    const all = replays.flatMap(({ outcomes }) => outcomes[first.finished[i] as number]?.fctPs ?? []);
     return all.length < replays.length
       ? []
-      : [{ ...row, fctNs: Math.round(all.reduce((sum, ns) => sum + ns, 0) / all.length) }];
+      : [{ ...row, fctNs: Math.round(all.reduce((sum, ps) => sum + ps, 0) / all.length / 1000) }];
   });
 }
 
-/** @returns mean relative difference of the means */
-function printComparison({ pairs, onlyTheirs, onlyOurs }: FctComparison, file: string): number {
+/** @returns relative difference of the means, and how many flows stand on one side alone */
+function printComparison(
+  { pairs, onlyTheirs, onlyOurs }: FctComparison,
+  file: string,
+): { readonly off: number; readonly alone: number } {
   if (pairs.length === 0) throw new UsageError(`${file} has no flow that this trace has.`);
   say(
     `\n${'flow'.padEnd(24)}${'bytes'.padStart(14)}${'theirs, us'.padStart(16)}${'ours, us'.padStart(16)}${'difference'.padStart(12)}`,
@@ -219,14 +263,18 @@ function printComparison({ pairs, onlyTheirs, onlyOurs }: FctComparison, file: s
   if (onlyTheirs.length > 0)
     say(`${onlyTheirs.length} flows of ${file} did not finish here, or are not in this trace.`);
   if (onlyOurs.length > 0) say(`${onlyOurs.length} flows of this trace are not in ${file}.`);
-  return off;
+  return { off, alone: onlyTheirs.length + onlyOurs.length };
 }
 
 function play(job: Job): number {
   const trace = job.delay.reduce(delayed, traceOf(job));
-  const captures = job.pcap.map(option => captureOf(trace, option));
   const compared = job.compare === undefined ? undefined : textOf(job.compare);
   const theirs = compared && parseFct(compared.text, compared.name);
+  checkOutputs([
+    ...(job.fct === undefined ? [] : [job.fct]),
+    ...job.pcap.flatMap(option => PCAP.exec(option)?.[3] ?? []),
+  ]);
+  const captures = job.pcap.map(option => captureOf(trace, option));
   for (const note of trace.notes) process.stderr.write(`note: ${printable(note)}\n`);
 
   const replays: Replay[] = [];
@@ -251,11 +299,12 @@ function play(job: Job): number {
   const [first] = replays as [Replay, ...Replay[]];
   for (const difference of first.differences) process.stderr.write(`differs: ${printable(difference)}\n`);
   const rows = meanRows(replays);
-  if (job.fct !== undefined) writeFileSync(job.fct, writeFct(rows));
+  const { fct } = job;
+  if (fct !== undefined) written(fct, () => writeFileSync(fct, writeFct(rows)));
 
   const unfinished = trace.flows.length - rows.length;
   say(
-    `${trace.flows.length} flows, ${unfinished === 0 ? 'all finished' : `${unfinished} not finished`} in ${((first.endedPs - first.outcomes.reduce((least, { startPs }) => Math.min(least, startPs ?? least), first.endedPs)) / 1e9).toFixed(6)} ms; ${first.hops} packet-hops${job.seeds > 1 ? `; means of ${job.seeds} seeds` : ''}`,
+    `${trace.flows.length} flows, ${trace.flows.length === 0 ? 'so nothing was played' : unfinished === 0 ? 'all finished' : `${unfinished} not finished`} in ${((first.endedPs - first.outcomes.reduce((least, { startPs }) => Math.min(least, startPs ?? least), first.endedPs)) / 1e9).toFixed(6)} ms; ${first.hops} packet-hops${job.seeds > 1 ? `; means of ${job.seeds} seeds` : ''}`,
   );
   const { dropped } = first.network.account;
   if (dropped > 0) say(`${dropped} packets were dropped${job.seeds > 1 ? ` with seed ${job.seed}` : ''}.`);
@@ -267,12 +316,18 @@ function play(job: Job): number {
     say(spreadLine('slowdown, between', inter, value => value.toFixed(3)));
   }
   if (theirs !== undefined && compared !== undefined) {
-    const off = printComparison(compareFct(theirs, rows), compared.name);
+    const { off, alone } = printComparison(compareFct(theirs, rows), compared.name);
     if (job.within !== undefined && !(Math.abs(off) <= job.within)) {
       say(`The means differ by ${percent(off)}; ${percent(job.within).slice(1)} is allowed.`);
       return EXIT.beyond;
     }
+    // The quick flows of both may agree where the slow ones are missing.
+    if (job.within !== undefined && alone > 0) {
+      say(`${alone} flows have nothing to be compared with, so nothing is concluded of the means.`);
+      return EXIT.unfinished;
+    }
   }
+  if (trace.flows.length === 0) return EXIT.unfinished;
   // Who asks for an early end gets one; a flow that misses the files' own end is news.
   return unfinished === 0 || job.stopPs !== undefined ? EXIT.done : EXIT.unfinished;
 }
@@ -285,5 +340,6 @@ try {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
   process.stderr.write(`farspan: ${printable(thrown.message)}\n`);
   if (process.env['FARSPAN_DEBUG'] !== undefined) process.stderr.write(`${printable(thrown.stack ?? '')}\n`);
-  process.exitCode = usage ? EXIT.usage : 'code' in thrown ? EXIT.usage : EXIT.error;
+  if (thrown instanceof OutputError) process.exitCode = EXIT.evidence;
+  else process.exitCode = usage ? EXIT.usage : 'code' in thrown ? EXIT.usage : EXIT.error;
 }

@@ -43,6 +43,8 @@ export interface Replay {
   readonly outcomes: readonly FlowOutcome[];
   /** Those that finished, in the order in which they did, as a line of an FCT file each. */
   readonly rows: readonly FctRow[];
+  /** The flow of each row, as an index of `outcomes`. */
+  readonly finished: readonly number[];
   readonly endedPs: number;
   readonly hops: number;
   /** In what the run differs from what the files ask for. */
@@ -142,6 +144,7 @@ export function replayTrace({
       return { flow, startPs: startPs === undefined ? undefined : startPs + originPs, fctPs: lasted[index] };
     }),
     rows: done.map(index => rowOf(trace, index, (started[index] as number) + originPs, lasted[index] as number)),
+    finished: done,
     endedPs: network.nowPs + originPs,
     hops: network.hops,
     differences,

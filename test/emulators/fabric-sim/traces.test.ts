@@ -779,6 +779,20 @@ t.test('farspan trace replays, compares, and exits as the command line says', as
     { source: 1, target: 0, bytes: 1000 },
     { source: 0, target: 2, bytes: 2_000_000, standaloneNs: 171_840 },
   ]);
+  const fast = farspan('--hpcc', 'star.conf', '--compare', 'peer.fct', '--within', '200%');
+  t.equal(fast.status, 2, 'means agree, but of one flow of two');
+  t.match(fast.stdout, /1 flows have nothing to be compared with, so nothing is concluded/);
+  const over = farspan('--hpcc', 'star.conf', '--compare', 'peer.fct', '--fct', path.join('.', 'peer.fct'));
+  t.equal(over.status, 5, "the peer's times are not written over");
+  t.match(over.stderr, /peer\.fct is read here too/);
+  const nowhere = farspan('--hpcc', 'star.conf', '--fct', 'none/ours.fct');
+  t.equal(nowhere.status, 7);
+  t.match(nowhere.stderr, /none\/ours\.fct can not be written: ENOENT/);
+  t.notMatch(nowhere.stdout, /flows/, 'told before the run, not after it');
+  // Read, it would never end.
+  const endless = farspan('--hpcc', 'star.conf', '--compare', '/dev/zero');
+  t.equal(endless.status, 5);
+  t.match(endless.stderr, /\/dev\/zero is no file/);
   const missing = farspan('--hpcc', 'none.conf');
   t.equal(missing.status, 5);
   t.match(missing.stderr, /^farspan: none\.conf is not there\./m);
