@@ -47,6 +47,8 @@ export function createNetwork(options: NetworkOptions): Network {
   /** What stands before the bit errors of each span direction. */
   const beforeBer: { readonly attenuationDb: number; readonly preFecBer: number }[] = [];
   const streams: Datagrams[] = [];
+  // Tables are written target after target with the same group of many ports: 8,192 hosts and groups of 64 are 67 million names.
+  const lastRoutes: { readonly target: number; readonly ports: readonly string[] }[] = [];
   const seen = seenEntropy(topology.settings);
   /** Source, target and entropy of each flow and source and entropy of each stream, for taps. */
   const flowFacts: number[] = [];
@@ -142,11 +144,17 @@ export function createNetwork(options: NetworkOptions): Network {
     },
 
     setRoute(node, target, ports) {
-      plane.forwarding.set(
-        switchNamed(node),
-        hostNamed(target),
-        ports.map(port => wiring.portNamed(node, port)),
-      );
+      const from = switchNamed(node);
+      const to = hostNamed(target);
+      const last = lastRoutes[from - wiring.hosts];
+      if (last !== undefined && sameNames(last.ports, ports)) {
+        plane.forwarding.setAs(from, to, last.target);
+        return;
+      }
+      const numbers = ports.map(port => wiring.portNamed(node, port));
+      plane.forwarding.set(from, to, numbers);
+      // A copy: the caller may go on writing into his.
+      lastRoutes[from - wiring.hosts] = { target: to, ports: [...ports] };
     },
     routes: (node, target) =>
       plane.forwarding.get(switchNamed(node), hostNamed(target)).map(port => wiring.portNames[port] as string),
@@ -205,6 +213,12 @@ export function createNetwork(options: NetworkOptions): Network {
       return path;
     },
   };
+}
+
+function sameNames(some: readonly string[], others: readonly string[]): boolean {
+  if (some.length !== others.length) return false;
+  for (let i = 0; i < some.length; i++) if (some[i] !== others[i]) return false;
+  return true;
 }
 
 function stateOf(plane: DataPlane, span: number): SpanState {

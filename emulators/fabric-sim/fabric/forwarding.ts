@@ -37,6 +37,8 @@ export interface Forwarding {
   /** Ports of a switch that lead to a host, in the order that the hash indexes them; none drops. */
   set(node: number, target: number, ports: readonly number[]): void;
   get(node: number, target: number): readonly number[];
+  /** Gives `target` the ports that `other` has now: as `set` with the same ports, without looking at each. */
+  setAs(node: number, target: number, other: number): void;
 }
 
 export function createForwarding(options: ForwardingOptions): Forwarding {
@@ -120,6 +122,10 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
     table[at] = -2 - group;
   }
 
+  function setAs(node: number, target: number, other: number): void {
+    table[(node - hosts) * hosts + target] = table[(node - hosts) * hosts + other] as number;
+  }
+
   function get(node: number, target: number): readonly number[] {
     const entry = table[(node - hosts) * hosts + target] as number;
     if (entry === -1) return [];
@@ -128,5 +134,5 @@ export function createForwarding(options: ForwardingOptions): Forwarding {
     return [...members.subarray(group + 1, group + 1 + (members[group] as number))];
   }
 
-  return { egress, hashed, set, get };
+  return { egress, hashed, set, get, setAs };
 }
