@@ -269,8 +269,43 @@ function drafts(lines: readonly RecordLine[], topology: Topology | undefined): r
   ];
 }
 
-/** Everything that the page plots, from the record. A plot without data is left out. */
-export function plotData(lines: readonly RecordLine[], verdict: RunVerdict): PlotData {
+/** Plots of a run's `series.ndjson`; lines that are not as the simulator writes them are left out. */
+function seriesDrafts(lines: readonly unknown[]): readonly Draft[] {
+  const [head, ...columns] = lines as readonly (Readonly<Record<string, unknown>> | null)[];
+  const { beginNs, intervalNs } = head ?? {};
+  if (typeof beginNs !== 'number' || typeof intervalNs !== 'number') return [];
+  const of = (kind: string, quantity: string): readonly Series[] =>
+    columns.flatMap(column => {
+      if (column?.['of'] !== kind || column['quantity'] !== quantity || !Array.isArray(column['values'])) return [];
+      const values: readonly unknown[] = column['values'];
+      const points = values.map(
+        (value, i) => [beginNs + (i + 1) * intervalNs, typeof value === 'number' ? value : null] as const,
+      );
+      return [{ name: String(column['name']), points }];
+    });
+  const every = `every ${Number((intervalNs / 1e3).toPrecision(6))} us`;
+  return [
+    {
+      id: 'series-rate',
+      title: 'Goodput of flows, from the series',
+      dimension: 'rate',
+      note: `Mean over the slot, ${every}.`,
+      keepPeaks: true,
+      series: of('flow', 'rate'),
+    },
+    {
+      id: 'series-queue',
+      title: 'Queue peak, from the series',
+      dimension: 'size',
+      note: `Peak of the queue within the slot, ${every}.`,
+      keepPeaks: true,
+      series: of('queue', 'peak'),
+    },
+  ];
+}
+
+/** Everything that the page plots, from the record and, where there is one, the series. A plot without data is left out. */
+export function plotData(lines: readonly RecordLine[], verdict: RunVerdict, series: readonly unknown[] = []): PlotData {
   const { run, endNs, phases, faults } = timelineOf(lines);
   const { unit: timeName, ns } = timeUnit(endNs);
   const time = (at: number) => Number((at / ns).toPrecision(9));
@@ -341,6 +376,6 @@ export function plotData(lines: readonly RecordLine[], verdict: RunVerdict): Plo
       begin: time(beginNs),
       end: time(to),
     })),
-    plots: drafts(lines, run?.plan.topology).flatMap(finish),
+    plots: [...drafts(lines, run?.plan.topology), ...seriesDrafts(series)].flatMap(finish),
   };
 }

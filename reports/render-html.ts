@@ -23,6 +23,8 @@ export interface ReportedRun {
   /** Where a simulator behind the devices knows the truth. */
   readonly errors?: readonly MeasurementError[];
   readonly kpiErrors?: readonly KpiError[];
+  /** Lines of `series.ndjson`, when the run wrote one. */
+  readonly series?: readonly unknown[];
 }
 
 const section = (id: string, title: string, body: Markup | readonly Markup[]): Markup =>
@@ -41,10 +43,10 @@ function plotSection(data: PlotData): Markup {
  * All text comes from scenarios and devices and is treated as hostile.
  */
 export function renderHtml(reported: ReportedRun): string {
-  const { lines, verdict, steps, host, errors = [], kpiErrors = [] } = reported;
+  const { lines, verdict, steps, host, errors = [], kpiErrors = [], series = [] } = reported;
   const timeline = timelineOf(lines);
   const { run } = timeline;
-  const data = plotData(lines, verdict);
+  const data = plotData(lines, verdict, series);
   const cards = failureCards(verdict, run?.scenario.file);
   const title = run?.scenario.title ?? 'a run without a record';
   const contents: readonly (readonly [string, string, Markup | readonly Markup[]])[] = [

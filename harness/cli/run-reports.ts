@@ -4,7 +4,15 @@ import type { RecordLine } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';
 import { kpiErrors } from '../run/kpi-errors.ts';
 import { measurementError } from '../run/measurement-error.ts';
-import { EvidenceError, RUN_FILES, readHost, readRecord, readSteps, readVerdict } from '../run/run-folder.ts';
+import {
+  EvidenceError,
+  RUN_FILES,
+  readAttachment,
+  readHost,
+  readRecord,
+  readSteps,
+  readVerdict,
+} from '../run/run-folder.ts';
 import type { HostFacts } from '../run/run-folder.ts';
 import { renderHtml, renderJson, renderJunit, renderTap } from '../../reports/index.ts';
 import type { FinishedRun } from '../../reports/index.ts';
@@ -67,6 +75,7 @@ export function writeReports(run: StoredRun, verdict: RunVerdict, into = run.fol
       steps,
       errors: measurementError(run.lines),
       kpiErrors: kpiErrors(run.lines),
+      series: readAttachment(run.folder, 'series.ndjson').lines,
       ...(run.host && { host: { ...run.host } }),
     }),
   );

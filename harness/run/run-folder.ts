@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import type { RecordLine, Step } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';
@@ -178,6 +178,10 @@ const KINDS: ReadonlySet<string> = new Set(
 
 /** The raw commands of a run; empty when it had none. @throws EvidenceError when they can not be read */
 export const readSteps = (folder: string): ReadLines<Step> => readNdjson<Step>(path.join(folder, RUN_FILES.steps));
+
+/** A file that the world added; empty when it did not. @throws EvidenceError when it can not be read */
+export const readAttachment = (folder: string, name: string): ReadLines<object> =>
+  existsSync(path.join(folder, name)) ? readNdjson<object>(path.join(folder, name)) : { lines: [] };
 
 /** Undefined when the run was killed before its verdict. @throws EvidenceError when it can not be read */
 export const readVerdict = (folder: string): RunVerdict | undefined =>

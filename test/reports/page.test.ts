@@ -254,7 +254,7 @@ t.test('the report in a browser, with its content security policy active', { ski
       })`)) as readonly { plot: string; ink: number }[];
       t.same(
         counts.map(({ plot }) => plot),
-        ['busbw', 'flows', 'spans', 'links', 'hosts', 'probes', 'pause', 'ecn', 'queue'],
+        ['busbw', 'flows', 'spans', 'links', 'hosts', 'probes', 'pause', 'ecn', 'queue', 'series-queue'],
       );
       // The first line of a plot may be covered by another; busbw, flows and queue have it in the open.
       for (const { plot, ink: pixels } of counts.filter(({ plot }) => ['busbw', 'flows'].includes(plot)))

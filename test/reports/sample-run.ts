@@ -432,6 +432,10 @@ export function sampleRun(text: Rewrite = asIs, { everyMs = 1 } = {}): Required<
       started: '2026-11-22T02:14:05Z',
       tools: { iperf3: text('3.18', 'tool version') },
     },
+    series: [
+      { kind: 'series', beginNs: 0, intervalNs: 1e6, slots: 2 },
+      { kind: 'column', of: 'queue', name: text('leaf port', 'series name'), quantity: 'peak', values: [1, null] },
+    ],
     kpiErrors: [
       {
         kpi: 'busbw',

@@ -7,6 +7,8 @@ import sim from '../../../emulators/fabric-sim/binding.ts';
 import type { Network } from '../../../emulators/fabric-sim/fabric/network.ts';
 import { startSeries, type Series } from '../../../emulators/fabric-sim/fabric/series.ts';
 import { createSwitchingNetwork } from '../../../emulators/fabric-sim/flow-level/create-switching-network.ts';
+import { readRun, writeReports } from '../../../harness/cli/run-reports.ts';
+import type { RunVerdict } from '../../../harness/model/verdict.ts';
 import { faultRulesOf } from '../../../harness/faults/fault-rules.ts';
 import { protectionSwitch } from '../../../harness/faults/protection-switch.ts';
 import { degrade } from '../../../harness/faults/span-degrade.ts';
@@ -299,6 +301,14 @@ t.test('the sim world writes series beside the record when asked, and the record
   t.equal(columns.filter(({ of, quantity }) => of === 'flow' && quantity === 'rate').length, 3);
   const reserve = (series: string) =>
     sim.reserve(topology, { seed: 1, record: () => {}, step: () => {}, options: { series } });
+  const run = readRun(with_);
+  writeReports(run, run.verdict as RunVerdict);
+  const page = readFileSync(path.join(with_, 'report.html'), 'utf8');
+  t.match(page, 'Queue peak, from the series');
+  t.match(page, 'a-leaf host1');
+  const other = readRun(without);
+  writeReports(other, other.verdict as RunVerdict);
+  t.notMatch(readFileSync(path.join(without, 'report.html'), 'utf8'), 'from the series');
   for (const words of ['fast', '0us', '10us:', '10us:a-leaf', '10 parsecs'])
     await t.rejects(reserve(words), /Option series is an interval/);
   await t.rejects(reserve('10us:a-leaf/nine'), /a-leaf has no port nine/);
@@ -634,6 +644,8 @@ t.test('timers of BFD scale its flaps, and bit errors count as loss of its 70 B'
     ['10 ms', 200],
   ] as const)
     t.ok(Math.abs(count(interval, { loss }) - expected) < 4 * Math.sqrt(expected));
+  for (const seldom of [1e-2, 1e-6, 1e-150])
+    t.equal(count('1 ms', { loss: seldom }) < 30, true, 'seldom or never in a minute');
   const ber = 1 - (1 - loss) ** (1 / (8 * 70));
   t.ok(Math.abs(count('10 ms', { ber }) - 200) < 57);
 });
