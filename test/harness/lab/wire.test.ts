@@ -227,6 +227,14 @@ void t.test(
       testbed.refuses({ kind: 'all-reduce', bytes: '1 MiB', algorithm: 'hierarchical' }),
       /nccl-tests has no program/,
     );
+    t.match(
+      testbed.refuses({ kind: 'protection-switch', span: north, outage: '50 ms', detour: '10 km' }),
+      /outage and a longer path/,
+    );
+    t.match(
+      testbed.refuses({ kind: 'span-degrade', span: north, direction: 'both', amount: { ber: 1e-9 } }),
+      /say the loss/,
+    );
     t.match(testbed.refuses({ kind: 'flow-doubling', flows: 2, join: '1 ms' }), /RDMA flow generator/);
     t.match(testbed.refuses({ kind: 'expert-all-to-all', bytes: '1 MiB', skew: 1, seed: 1 }), /unequal parts/);
     t.equal(testbed.refuses({ kind: 'all-reduce', bytes: '1 MiB', algorithm: 'tree' }), undefined);
@@ -462,6 +470,7 @@ bindingContract(t, 'emulated lab', binding, {
     { kind: 'span-cut', span: TWO_SPANS.spans.north, direction: 'both', light: 'lost' },
     { kind: 'span-cut', span: TWO_SPANS.spans.north, direction: 'a-to-b', light: 'kept' },
     { kind: 'span-flap', span: TWO_SPANS.spans.north, every: '40 ms', down: '15 ms', light: 'lost' },
+    { kind: 'span-degrade', span: TWO_SPANS.spans.north, direction: 'both', amount: { loss: '1 %' } },
     { kind: 'link-down', link: linkBetween(TWO_SPANS, 'xl', 'xs') },
     { kind: 'switch-reboot', switch: switchNamed(TWO_SPANS, 'xs'), takes: '100 ms' },
   ],
