@@ -143,7 +143,7 @@ export interface TransportSettings {
   readonly paths?: number;
   /** Wire bytes of an acknowledgement; RoCEv2's when absent. */
   readonly acknowledgementBytes?: Size;
-  /** Packets that one acknowledgement answers at most; as the law wants when absent. */
+  /** Packets that one acknowledgement answers at most, fewer where a window is full; as the law wants when absent. */
   readonly acknowledgeEvery?: number;
   /** For `recovery` 'selective-repeat'. */
   readonly selectiveRepeat?: SelectiveRepeatSettings;
@@ -159,8 +159,8 @@ export interface SelectiveRepeatSettings {
   /** What a time-out gives up: all in flight (the default), or the oldest packet. */
   readonly timeout?: 'all' | 'oldest';
   /**
-   * When the receiver acknowledges: every `acknowledgeEvery` packets, at the end of a message and at once while packets are missing
-   * (`count`, the default), or every `acknowledgeEvery` packets, at once after CE, and when the sender asks (`asked`: its window is full
+   * When the receiver acknowledges: every `acknowledgeEvery` packets, at the end of a message, when the sender asks, and at once while
+   * packets are missing (`count`, the default), or every `acknowledgeEvery` packets, at once after CE, and when the sender asks (`asked`: its window is full
    * or nothing is left), as Ultra Ethernet does.
    */
   readonly acknowledge?: 'count' | 'asked';

@@ -298,6 +298,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
         priority === controlPriority ? (switching.controlQueueLimit ?? switching.queueLimit) : switching.queueLimit;
       if (limit !== undefined) queueLimits[(port << QUEUE_SHIFT) + priority] = magnitude(limit) * share;
     }
+    const limit = queueLimits[(port << QUEUE_SHIFT) + dataPriority] as number;
+    if (options.trainPackets > 1 && limit < options.trainPackets * fullWireBytes)
+      throw new RangeError(
+        `A train of ${options.trainPackets} packets fits no queue of ${limit} B: let trains be shorter.`,
+      );
   }
 
   const flowControl = new Pfc({

@@ -44,6 +44,8 @@ export interface SharedBuffer {
   add(node: number, ingress: number, bytes: number, nowPs: number): void;
   /** A packet has left memory. */
   remove(node: number, ingress: number, bytes: number, nowPs: number): void;
+  /** Bytes in memory, by node. */
+  readonly usedBytes: Float64Array;
 }
 
 export function createSharedBuffer(options: SharedBufferOptions): SharedBuffer {
@@ -101,5 +103,5 @@ export function createSharedBuffer(options: SharedBufferOptions): SharedBuffer {
     return bufferBytes - (reserveBytes[node] as number) - (usedBytes[node] as number);
   }
 
-  return { admits, add, remove };
+  return { admits, add, remove, usedBytes };
 }

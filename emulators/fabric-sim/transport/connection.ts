@@ -17,6 +17,7 @@ const { NOW } = eventQueue;
 const {
   ACK,
   AGAIN,
+  ASKS,
   CNP,
   COUNT,
   DATA,
@@ -43,6 +44,7 @@ const {
   ACKED_BYTE,
   ANSWER_META,
   ANSWERS_CE,
+  ASKED,
   BACK_HASH,
   CONTROLLED,
   DATA_META,
@@ -128,6 +130,9 @@ export interface ConnectionsOptions {
  *   first byte not acknowledged, for ever: a job on a dead path hangs until routes come back.
  * - A packet with CE makes the responder send a CNP, at most one per flow and CNP interval (Zhu et al. 2015, section 3.1).
  * - The window limits sent minus acknowledged bytes: a packet goes when there is room for it, or when nothing is in flight.
+ * - Where one acknowledgement answers several packets, the one that fills its law's window asks for an acknowledgement at once (AckReq
+ *   of the base transport header); one more may go when the window has shrunk and nothing under way asks. A sender never waits for
+ *   an acknowledgement that waits for the sender.
  *
  * What a flow knows is a flat record ({@link Flows}); an acknowledgement for every packet is the packet itself, turned round.
  */
@@ -360,7 +365,22 @@ export function createConnections(options: ConnectionsOptions): Connections {
     // Room for a whole packet; a window smaller than that lets one go at a time.
     if (window === NEVER || inFlight === 0) return true;
     const left = (floats[at + END_BYTE] as number) - next;
-    return inFlight + (left < mtuBytes ? left : mtuBytes) <= window;
+    if (inFlight + (left < mtuBytes ? left : mtuBytes) <= window) return true;
+    return ackEvery > 1 && (state & (CONTROLLED | ASKED)) === CONTROLLED && window < (floats[at + WINDOW] as number);
+  }
+
+  /** Lets the packet that leaves its law's window without room for another ask for an acknowledgement. */
+  function askAtEnd(flow: number, packet: number): void {
+    const { ints, floats } = flows;
+    const at = flow << FLOW_SHIFT;
+    const own = (laws[flow] as CongestionControl).windowBytes;
+    if (own >= (floats[at + WINDOW] as number)) return;
+    const next = floats[at + NEXT_BYTE] as number;
+    const left = (floats[at + END_BYTE] as number) - next;
+    if (next - (floats[at + ACKED_BYTE] as number) + (left < mtuBytes ? left : mtuBytes) <= own) return;
+    const p = packet << PACKET_SHIFT;
+    packetInts[p + META] = (packetInts[p + META] as number) | ASKS;
+    ints[at + STATE] = (ints[at + STATE] as number) | ASKED;
   }
 
   function resume(flow: number): void {
@@ -424,6 +444,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       floats[at + NEXT_AT] = nowPs + Math.round((wire * 8e12) / rate);
       floats[at + LAST_SENT_AT] = nowPs;
       ints[at + LAST_WIRE] = wire;
+      if (ackEvery > 1) askAtEnd(flow, packet);
     }
     if (!maySend(flow)) leave(flow);
     return packet;
@@ -455,6 +476,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       packets.give(packet);
       return;
     }
+    if (((packetInts[(packet << PACKET_SHIFT) + META] as number) & ASKS) !== 0) ints[at + STATE] = state & ~ASKED;
     const before = floats[at + ACKED_BYTE] as number;
     if (expected > before) {
       floats[at + ACKED_BYTE] = expected;
@@ -514,8 +536,9 @@ export function createConnections(options: ConnectionsOptions): Connections {
   }
 
   function goBack(flow: number): void {
-    const { floats } = flows;
+    const { ints, floats } = flows;
     const at = flow << FLOW_SHIFT;
+    ints[at + STATE] = (ints[at + STATE] as number) & ~ASKED;
     const messages = messagesOf[flow] as Messages;
     const next = floats[at + ACKED_BYTE] as number;
     floats[at + NEXT_BYTE] = next;
@@ -608,6 +631,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     if (
       since >= (ints[at + ACK_EVERY] as number) ||
       atEnd ||
+      ((packetInts[p + META] as number) & ASKS) !== 0 ||
       nowPs - (floats[at + UNACKED_SINCE] as number) >= timeoutPs * ACK_TIMEOUT_SHARE
     ) {
       ints[at + SINCE_ACK] = 0;
@@ -629,7 +653,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     const at = flow << FLOW_SHIFT;
     const p = packet << PACKET_SHIFT;
     const answer = (ints[at + ANSWER_META] as number) & ~KIND_MASK;
-    packetInts[p + META] = answer | kind | ((packetInts[p + META] as number) & AGAIN);
+    packetInts[p + META] = answer | kind | ((packetInts[p + META] as number) & (AGAIN | ASKS));
     packetInts[p + TARGET] = ints[at + SOURCE] as number;
     packetInts[p + HASH] = ints[at + BACK_HASH] as number;
     packetInts[p + WIRE_BYTES] = ackBytes;

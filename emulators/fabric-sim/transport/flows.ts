@@ -35,6 +35,8 @@ export const NAK_SENT = 4;
 export const CONTROLLED = 8;
 /** The law reads acknowledgements. */
 export const HEARS_ACKS = 16;
+/** Sender: a packet that asks for an acknowledgement at once is under way. */
+export const ASKED = 32;
 export const ANSWERS_CE = 64;
 
 /** Sender. */

@@ -142,6 +142,8 @@ class SelectiveFlow implements Actor {
   nextAtPs = 0;
   lastSentAtPs = 0;
   lastWire = 0;
+  /** A packet that asks for an acknowledgement at once is under way. */
+  asking = false;
 
   // Receiver.
   expected = 0;
@@ -446,7 +448,9 @@ export class SelectiveConnections {
       if (left < bytes) bytes = left;
     }
     // Half a byte for the rounding of laws that keep other units.
-    return flow.inFlightBytes <= 0 || flow.inFlightBytes + bytes <= this.windowOf(flow) + 0.5;
+    if (flow.inFlightBytes <= 0 || flow.inFlightBytes + bytes <= this.windowOf(flow) + 0.5) return true;
+    // The window has shrunk below what waits to be acknowledged together: one more packet goes, and asks.
+    return this.ackEvery > 1 && !this.asks && !flow.asking && (flow.law?.windowBytes ?? NEVER) < this.windowBytes;
   }
 
   private lowestLost(flow: SelectiveFlow): number {
@@ -487,6 +491,7 @@ export class SelectiveConnections {
       times = 1;
       if (flow.sentByte >= flow.endByte || flow.inFlightBytes + 2 * payload >= this.windowOf(flow)) meta |= ASKS;
     }
+    if ((meta & ASKS) !== 0) flow.asking = true;
     const { ints, mask } = flow;
     const entropy = flow.spreading === undefined ? flow.entropy : (flow.entropy ^ flow.spreading.next()) & 0xffff;
     const slot = (number & mask) << SLOT_SHIFT;
@@ -550,6 +555,7 @@ export class SelectiveConnections {
     this.unlink(flow, slot);
     ints[slot + INFO] = ((ints[slot + INFO] as number) & ~STATE_MASK) | LOST;
     flow.inFlightBytes -= ints[slot + SIZE] as number;
+    flow.asking = false;
     if (flow.lostCount === 0 || number < flow.lostLow) flow.lostLow = number;
     flow.lostCount++;
   }
@@ -583,6 +589,7 @@ export class SelectiveConnections {
     const expected = packets.floats[(packet << PACKET_FLOAT_SHIFT) + SEQUENCE] as number;
     const drawnBy = packets.ints[p + PAYLOAD_BYTES] as number;
     const marked = packets.ints[p + MARKED] as number;
+    if ((meta & ASKS) !== 0) flow.asking = false;
     const { ints, mask } = flow;
     const bytes = Math.max(0, (said[s + SAID_BYTES] as number) - flow.knownBytes);
     const answered = Math.max(0, (said[s + SAID_PACKETS] as number) - flow.knownPackets);
@@ -772,7 +779,7 @@ export class SelectiveConnections {
       if (closed) flow.asked = false;
     } else {
       const waitedPs = nowPs - flow.unackedSincePs;
-      due ||= late || flow.outOfOrder > 0 || atEnd || waitedPs >= this.timeoutPs * ACK_TIMEOUT_SHARE;
+      due ||= asks || late || flow.outOfOrder > 0 || atEnd || waitedPs >= this.timeoutPs * ACK_TIMEOUT_SHARE;
     }
     if (due) this.acknowledge(flow, packet, number, this.asks && (marked > 0 || asks));
     else packets.give(packet);
@@ -836,7 +843,8 @@ export class SelectiveConnections {
     const p = packet << PACKET_SHIFT;
     const meta = packets.ints[p + META] as number;
     const entropy = meta >>> ENTROPY_SHIFT;
-    packets.ints[p + META] = this.answerMeta | kind | (meta & (AGAIN | TRIMMED_LAST)) | (entropy << ENTROPY_SHIFT);
+    packets.ints[p + META] =
+      this.answerMeta | kind | (meta & (AGAIN | ASKS | TRIMMED_LAST)) | (entropy << ENTROPY_SHIFT);
     packets.ints[p + TARGET] = flow.source;
     packets.ints[p + HASH] = entropyHash(flow.back, entropy);
     packets.ints[p + WIRE_BYTES] = this.ackBytes;
