@@ -85,9 +85,10 @@ export function rowInWords(row: ComparisonRow): string {
   return `${row.what}: published ${shownNumber(row.published)}, ours ${Number.isNaN(row.ours) ? 'none' : shownNumber(row.ours)} ${row.unit}${off === '' ? '' : ` (${off})`}; ${verdictOf(row)}`;
 }
 
-/** Six digits show every published value here as it is printed, and differences of 1e-5. */
+/** Six digits, or one after the point, show every published value here as it is printed. */
 function shownNumber(value: number): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e12) return String(value);
+  if (Math.abs(value) >= 1e5 && Math.abs(value) < 1e12) return String(Number(value.toFixed(1)));
   const short = Number(value.toPrecision(6));
   return Math.abs(short) >= 1e-4 && Math.abs(short) < 1e12 ? String(short) : short.toExponential();
 }
