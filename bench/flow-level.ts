@@ -66,10 +66,11 @@ function play(
 }
 
 console.log(
-  'job                          granularity  iterations   iteration ms  virtual s   CPU s   virtual s / CPU s   times packet',
+  '| job | granularity | iterations | iteration ms | to packet | virtual s | CPU s | virtual s / CPU s | times packet |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
 );
 for (const { name, load, iterations } of JOBS) {
   let packetSpeed = 0;
+  let packetMs = 0;
   for (const granularity of ['packet', 'train:8', 'flow'] as const) {
     const { virtualS, cpuS, roundMs, events } = play(
       load,
@@ -77,9 +78,22 @@ for (const { name, load, iterations } of JOBS) {
       granularity === 'flow' ? { ps: HOUR_PS } : { rounds: iterations },
     );
     const speed = virtualS / cpuS;
-    if (granularity === 'packet') packetSpeed = speed;
+    if (granularity === 'packet') {
+      packetSpeed = speed;
+      packetMs = roundMs;
+    }
     console.log(
-      `${name.padEnd(28)} ${granularity.padEnd(11)} ${String(events).padStart(11)} ${roundMs.toFixed(3).padStart(14)} ${virtualS.toFixed(2).padStart(10)} ${cpuS.toFixed(2).padStart(7)} ${speed.toPrecision(3).padStart(19)} ${(speed / packetSpeed).toPrecision(3).padStart(14)}`,
+      `| ${[
+        name,
+        granularity,
+        events,
+        roundMs.toFixed(3),
+        `${((roundMs / packetMs - 1) * 100).toFixed(2)} %`,
+        virtualS.toFixed(2),
+        cpuS.toFixed(2),
+        speed.toPrecision(3),
+        (speed / packetSpeed).toPrecision(3),
+      ].join(' | ')} |`,
     );
   }
 }
