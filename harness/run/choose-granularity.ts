@@ -1,4 +1,5 @@
 import { KPIS } from '../checks/kpis.ts';
+import type { Profile } from '../model/check.ts';
 import type { Granularity, PhaseGranularity } from '../model/granularity.ts';
 import type { Plan } from '../model/plan.ts';
 import { flowLevelRefusal } from '../model/flow-level.ts';
@@ -32,12 +33,20 @@ export function chooseGranularity(
   {
     defect,
     flowLevel = true,
-  }: { readonly defect?: string /** The world can play it. */; readonly flowLevel?: boolean } = {},
+    profile = null,
+  }: {
+    readonly defect?: string;
+    /** The world can play it. */
+    readonly flowLevel?: boolean;
+    /** Its limits may refer to phases too. */
+    readonly profile?: Profile | null;
+  } = {},
 ): Readonly<Record<string, Granularity>> {
   const whole: Granularity = cost(plan) <= PACKETS_UP_TO ? 'packet' : `train:${TRAIN_PACKETS}`;
   return Object.fromEntries(
     Object.entries(plan.phases).map(([name, phase]) => {
-      const allowed = flowLevel && defect === undefined && playsAsFlows(plan) && !needsPackets(plan, name);
+      const allowed =
+        flowLevel && defect === undefined && playsAsFlows(plan) && !needsPackets(plan, { phase: name, profile });
       const flows = allowed && cost({ ...plan, phases: { [name]: phase } }) > TRAINS_UP_TO;
       return [name, flows ? 'flow' : whole];
     }),
@@ -69,6 +78,11 @@ export function granularityOfPhases(plan: Plan, asked: PhaseGranularity): Readon
 }
 
 /** Whether some expectation needs, of this phase, what flow level does not see. */
-function needsPackets({ expect }: Plan, phase: string): boolean {
-  return expect.some(check => KPIS.get(check.kpi)?.unseenAtFlowLevel !== undefined && phasesOf(check).includes(phase));
+function needsPackets(
+  { expect }: Plan,
+  { phase, profile }: { readonly phase: string; readonly profile: Profile | null },
+): boolean {
+  return expect.some(
+    check => KPIS.get(check.kpi)?.unseenAtFlowLevel !== undefined && phasesOf(check, profile).includes(phase),
+  );
 }

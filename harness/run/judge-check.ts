@@ -25,7 +25,8 @@ export function judgeCheck(
   if (!kpi) return unknownKpi(check);
   const statistic = check.statistic ?? kpi.statistic;
   const unseen =
-    kpi.unseenAtFlowLevel !== undefined && phasesOf(check).find(phase => options.view.granularity(phase) === 'flow');
+    kpi.unseenAtFlowLevel !== undefined &&
+    phasesOf(check, options.profile).find(phase => options.view.granularity(phase) === 'flow');
   if (unseen)
     return unseenCheck(check, kpi, `not run: ${unseen} was played at flow level, which ${kpi.unseenAtFlowLevel}`);
   const limits = limitsOf({ check, kpi, statistic, view: options.view }, options.profile);

@@ -152,11 +152,14 @@ export function dimensionOf(quantity: string): Dimension | undefined {
   return Object.hasOwn(DIMENSIONS, unit) ? DIMENSIONS[unit] : undefined;
 }
 
-/** The phases that a check looks at: its own, and those that its bounds refer to. */
-export const phasesOf = ({ phase, bound, upper }: Check): readonly string[] => [
-  phase,
-  ...[bound, upper].flatMap(side => (typeof side === 'string' ? (SHARE_OF.exec(side)?.[2] ?? []) : [])),
-];
+/** The phases that a check looks at: its own, and those that its bounds refer to, in the plan or in the profile that has its limit. */
+export function phasesOf({ phase, comparison, bound, upper }: Check, profile: Profile | null): readonly string[] {
+  const named = typeof bound === 'object' ? bound.spec : undefined;
+  const found =
+    named !== undefined && profile && Object.hasOwn(profile.limits, named) ? profile.limits[named] : undefined;
+  const sides = [found?.bound ?? bound, comparison === 'within' ? (found?.upper ?? upper) : upper];
+  return [phase, ...sides.flatMap(side => (typeof side === 'string' ? (SHARE_OF.exec(side)?.[2] ?? []) : []))];
+}
 
 /** The KPI of a check, if this version knows it. */
 export const kpiOf = (check: Check): Kpi | undefined => KPIS.get(check.kpi);

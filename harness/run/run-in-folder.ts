@@ -120,6 +120,7 @@ export async function runInFolder(options: RunInFolderOptions): Promise<Played &
 function playedAs({
   plan,
   provider,
+  profile,
   trainPackets: length,
   worldOptions: { granularity: asked, ...worldOptions },
 }: RunInFolderOptions) {
@@ -131,7 +132,7 @@ function playedAs({
   const fixed = wanted ?? (asked === 'auto' ? undefined : length === 1 ? 'packet' : (`train:${length}` as const));
   const granularity =
     fixed === undefined
-      ? chooseGranularity(plan, { flowLevel: provider === undefined, ...(defect !== undefined && { defect }) })
+      ? chooseGranularity(plan, { flowLevel: provider === undefined, profile, ...(defect !== undefined && { defect }) })
       : asAsked(plan, fixed);
   const finest = Object.values(granularity).filter(one => one !== 'flow');
   if (provider && new Set(Object.values(granularity)).size + (finest.length > 0 ? 0 : 1) !== 1)

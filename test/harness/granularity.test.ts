@@ -3,14 +3,15 @@ import path from 'node:path';
 import t from 'tap';
 import sim from '../../emulators/fabric-sim/binding.ts';
 import { createFlowLevelNetwork } from '../../emulators/fabric-sim/flow-level/create-flow-level-network.ts';
-import { allReduce, busbw, ecnMarks, loss, queuePeak, cut } from '../../harness/index.ts';
+import { allReduce, busbw, ecnMarks, loss, queuePeak, cut, spec } from '../../harness/index.ts';
 import { granularityOf, granularityText, phaseGranularity, trainOf } from '../../harness/model/granularity.ts';
-import type { Check } from '../../harness/model/check.ts';
+import type { Check, Profile } from '../../harness/model/check.ts';
 import type { Plan } from '../../harness/model/plan.ts';
 import type { RecordLine } from '../../harness/model/record.ts';
 import type { FabricSettings } from '../../harness/model/topology.ts';
 import { chooseGranularity, granularityOfPhases } from '../../harness/run/choose-granularity.ts';
 import { cost } from '../../harness/run/cost.ts';
+import { judge } from '../../harness/run/judge.ts';
 import { replayLine } from '../../harness/run/replay-line.ts';
 import { runInFolder } from '../../harness/run/run-in-folder.ts';
 import { twoSites } from '../../scenarios/topologies/two-sites.ts';
@@ -76,6 +77,14 @@ t.test("how finely a phase is simulated follows from its plan's packet-hops, and
       { day: 'train:8', brief: 'train:8' },
       `${check.kpi} during ${check.phase}: ${JSON.stringify(check.bound)}`,
     );
+  // A limit of a profile can refer to a phase as well, which the plan alone does not show.
+  const named = plan(phases, [ecnMarks.during('brief').atMost(spec('our.marks'))]);
+  const ours: Profile = {
+    name: 'ours',
+    limits: { 'our.marks': { bound: '100 % of day', kind: 'mandatory', source: 'a test' } },
+  };
+  t.strictSame(chooseGranularity(named).day, 'flow');
+  t.strictSame(chooseGranularity(named, { profile: ours }), { day: 'train:8', brief: 'train:8' });
   t.strictSame(
     chooseGranularity(plan(phases), { defect: 'ecn-off' }).day,
     'train:8',
@@ -220,6 +229,17 @@ t.test('phases of one run are played by different engines; what flow level does 
   t.ok(seen.get('steady')?.has('txBytes'));
   t.ok(lines.filter(line => line.kind === 'round').length >= 12, 'the job goes on through every change');
   t.ok(lines.every(line => line.kind !== 'round' || line.wrong === 0));
+
+  const ours: Profile = {
+    name: 'ours',
+    limits: { 'our.queue': { bound: '200 % of steady', kind: 'mandatory', source: 'a test' } },
+  };
+  const [head, ...rest] = lines;
+  if (head?.kind !== 'run') return t.fail('a run line stands first');
+  const asked = { ...head, plan: { ...head.plan, expect: [queuePeak.during('northCut').atMost(spec('our.queue'))] } };
+  const again = judge([asked, ...rest], { replay: '', profile: ours });
+  t.equal(again.outcome, 'not run');
+  t.match(again.checks[0]?.reason, 'not run: steady was played at flow level', "a profile's limit refers to it");
 
   t.equal((await run({ granularity })).text, text, 'the same bytes again');
   const auto = await run({ granularity: 'auto' });
