@@ -24,6 +24,8 @@ const SPREADINGS = [
 ] as const satisfies readonly TransportSettings['spreading'][];
 const MOST_PATHS = 32768;
 const PRIORITIES = 8;
+/** Sixteen bits. */
+const MOST_QUANTA = 65_535;
 
 /**
  * What a fabric's settings say in words and numbers of `transport`, `switching`, `ecn` and `pfc` that no world could do: words that are none, numbers out of their range, parts that want
@@ -32,13 +34,24 @@ const PRIORITIES = 8;
 export function* settingMistakes({ ecn, pfc, transport, switching }: FabricSettings): Generator<string> {
   yield* wordMistakes('ecn.at', ecn?.at, MARKS_AT);
   yield* wordMistakes('ecn.beyondMax', ecn?.beyondMax, BEYOND_MAX);
-  yield* wordMistakes('pfc.frameDelay', pfc?.frameDelay, FRAME_DELAYS);
+  if (pfc) yield* pfcMistakes(pfc);
   if (ecn?.at === 'end' && switching?.releaseAt !== 'end')
     yield "settings.ecn.at 'end' marks as a transmission ends, so switching.releaseAt 'end' is needed.";
   if (switching) yield* switchingMistakes(switching);
   if (transport) yield* transportMistakes(transport);
   if (switching?.trimTo !== undefined && transport?.recovery !== 'selective-repeat')
     yield "settings.switching.trimTo: a trimmed packet is sent again alone, so transport.recovery 'selective-repeat' is needed.";
+}
+
+function* pfcMistakes({ frameDelay, quanta, watchdog, freeShare }: PfcSettings): Generator<string> {
+  yield* wordMistakes('pfc.frameDelay', frameDelay, FRAME_DELAYS);
+  if (quanta !== undefined && !(Number.isInteger(quanta) && quanta >= 1 && quanta <= MOST_QUANTA))
+    yield `settings.pfc.quanta is ${quanta}; a pause frame says 1 to ${MOST_QUANTA}.`;
+  if (typeof freeShare === 'number' && !(freeShare > 0))
+    yield `settings.pfc.freeShare is ${freeShare}; it is a multiple above 0 of the free buffer, or null.`;
+  for (const name of ['detection', 'restoration'] as const)
+    if (watchdog !== undefined && !(magnitude(watchdog[name]) > 0))
+      yield `settings.pfc.watchdog.${name} is "${watchdog[name]}"; it is a time above 0.`;
 }
 
 function* switchingMistakes(switching: SwitchingSettings): Generator<string> {

@@ -583,6 +583,12 @@ t.test('settings that no world could have are refused with each mistake in words
   const { ecn, pfc } = DEFAULT_FABRIC;
   t.match(mistakes({ ecn: { ...(ecn as EcnSettings), at: 'end' } }), /releaseAt 'end' is needed/);
   t.match(mistakes({ pfc: { ...pfc, frameDelay: 'wire' } as unknown as PfcSettings }), /"wire". Known: link, none/);
+  for (const [more, words] of [
+    [{ quanta: 0 }, /quanta is 0; a pause frame says 1 to 65535/],
+    [{ freeShare: 0 }, /freeShare is 0/],
+    [{ watchdog: { detection: '0 ms', restoration: '1 ms' } }, /watchdog.detection is "0 ms"; it is a time above 0/],
+  ] as const)
+    t.match(mistakes({ pfc: { ...(pfc as PfcSettings), ...more } }), words);
   const both = mistakes({ transport: { ...spread, paths: 3 }, switching: { lossyShare: -1 } });
   t.equal(both.split('\n').length, 2, 'all of them at once');
 

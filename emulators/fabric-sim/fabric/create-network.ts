@@ -34,7 +34,7 @@ export function createNetwork(options: NetworkOptions): Network {
     wiring,
     seed,
     fullWireBytes,
-    trainPackets,
+    trainPackets: repeatsSelectively(topology.settings) ? 1 : trainPackets,
     ties: options.ties,
     gapBytes: options.overheadBytes === undefined ? GAP_BYTES : 0,
   });

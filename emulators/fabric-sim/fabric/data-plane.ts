@@ -81,6 +81,7 @@ const {
   HEAD,
   HOLDING,
   LINK_HEAD,
+  LINK_TAIL,
   MARKS_FROM,
   NODE,
   PAUSED,
@@ -599,7 +600,6 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
       if (passing < count) {
         totals[DROPPED] = (totals[DROPPED] as number) + count - passing;
         if (passing === 0) {
-          owedPacket[port] = -1;
           packets.give(packet);
           return;
         }
@@ -646,11 +646,14 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     ecnMarked[port] = (ecnMarked[port] as number) + marked;
   }
 
-  /** Marks the packet whose last bit has just left, by the queue that it leaves behind now. It is still on the link, unless that has no length. */
+  /**
+   * Marks the packet whose last bit has just left, by the queue that it leaves behind now. It is the youngest on the link, unless it is
+   * there no more: the link has no length, a train arrived early, a fibre lost it or sent it the longer way. Then it goes unmarked.
+   */
   function markSent(port: number): void {
     const packet = owedPacket[port] as number;
     const f = port << PORT_FLOAT_SHIFT;
-    if (packet < 0 || floats[f + DELAY] === 0) return;
+    if (ints[(port << PORT_SHIFT) + LINK_TAIL] !== packet) return;
     const queue = (port << QUEUE_SHIFT) + (owedPriority[port] as number);
     const depth = queueFloats[(queue << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES] as number;
     if (depth > (floats[f + MARKS_FROM] as number)) mark(port, packet, depth);
@@ -745,7 +748,7 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     const at = packet << PACKET_SHIFT;
     const meta = packetInts[at + META] as number;
     if ((meta & TRIMMED) !== 0) {
-      discard(port, packet);
+      discard(port, packet, controlPriority);
       return;
     }
     const last = (ints[(port << PORT_SHIFT) + FAR_NODE] as number) < hosts ? TRIMMED_LAST : 0;
@@ -836,7 +839,6 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   function setSpanPassing(span: number, passing: boolean): void {
     spans.passing[span] = passing ? 1 : 0;
     if (passing) return;
-    owedPacket[portOfSpan(span)] = -1;
     lose(span, links.sever(portOfSpan(span)));
     lose(span, overtaken[span]?.sever() ?? -1);
   }
@@ -1055,5 +1057,5 @@ function mostPackets({ topology, wiring, fullWireBytes }: DataPlaneOptions): num
   return 2 ** Math.min(22, Math.max(15, Math.ceil(Math.log2((4 * bytes) / fullWireBytes))));
 }
 
-/** Flows, streams and timers that a network may have: eight for each pair of hosts, at least 2^13, at most 2^22. */
-const mostActors = (hosts: number): number => Math.min(1 << 22, Math.max(1 << 13, 8 * hosts * hosts));
+/** Flows, streams and timers that a network may have: eight for each pair of hosts, at least 2^16, at most 2^22. */
+const mostActors = (hosts: number): number => Math.min(1 << 22, Math.max(1 << 16, 8 * hosts * hosts));

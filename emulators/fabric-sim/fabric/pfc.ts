@@ -21,7 +21,7 @@ const {
   WAITING,
 } = portLayout;
 
-/** PFC frames on their way per link: two thresholds apart, so a few are many. */
+/** PFC frames on their way per link, at first: two thresholds apart, so a few are many; a long fibre may hold more. */
 const FRAMES = 16;
 /** Bytes of one pause quantum: 512 bit times. IEEE 802.1Q clause 36. */
 const QUANTUM_BYTES = 64;
@@ -66,13 +66,23 @@ export class Pfc {
   private readonly pausedUntilPs: Float64Array;
   private readonly refreshAtPs: Float64Array;
   private readonly restoreAtPs: Float64Array;
-  private readonly arrivesAtPs: Float64Array;
+  /** Frames on their way: a ring of `room` a port. */
+  private room = FRAMES;
+  private arrivesAtPs: Float64Array;
   /** Low byte: priorities; bit 8: pause (1) or resume (0). */
-  private readonly content: Uint16Array;
-  private readonly first: Uint8Array;
-  private readonly count: Uint8Array;
+  private content: Uint16Array;
+  private readonly first: Uint32Array;
+  private readonly count: Uint32Array;
 
+  /** @throws RangeError for quanta or times that would never let virtual time pass */
   constructor(options: PfcOptions) {
+    const { quanta, watchdog } = options;
+    if (!(Number.isInteger(quanta) && quanta >= 1 && quanta <= 65_535))
+      throw new RangeError(`A pause of ${quanta} quanta: 1 to 65535 are possible.`);
+    if (watchdog !== undefined && !(watchdog.detectionPs > 0 && watchdog.restorationPs >= 0))
+      throw new RangeError(
+        `A PFC watchdog that detects after ${watchdog.detectionPs} ps and restores after ${watchdog.restorationPs} ps.`,
+      );
     this.options = options;
     const ports = options.ports.count;
     this.framesIn = new Float64Array(ports);
@@ -85,8 +95,8 @@ export class Pfc {
     this.refreshAtPs = new Float64Array(ports).fill(NEVER);
     this.arrivesAtPs = new Float64Array(ports * FRAMES);
     this.content = new Uint16Array(ports * FRAMES);
-    this.first = new Uint8Array(ports);
-    this.count = new Uint8Array(ports);
+    this.first = new Uint32Array(ports);
+    this.count = new Uint32Array(ports);
   }
 
   /** The ingress pauses (true) or resumes (false) a priority at the port that feeds it. */
@@ -124,28 +134,45 @@ export class Pfc {
           Math.round(PAUSE_WIRE_BYTES * (ports.floats[f + PS_PER_BYTE] as number)) +
           (ports.floats[f + DELAY] as number);
     this.framesOut[ingress] = (this.framesOut[ingress] as number) + 1;
-    let count = this.count[target] as number;
-    if (count === FRAMES)
-      count--; // only the last word counts once the pipe is this full
-    else this.count[target] = count + 1;
-    const slot = target * FRAMES + (((this.first[target] as number) + count) % FRAMES);
+    const count = this.count[target] as number;
+    if (count === this.room) this.widen();
+    this.count[target] = count + 1;
+    const slot = target * this.room + (((this.first[target] as number) + count) % this.room);
     this.arrivesAtPs[slot] = at;
     this.content[slot] = priorities | (pause ? 0x100 : 0);
     if (count === 0) events.push(at, 2 * ports.count + target);
+  }
+
+  /** Twice the room for frames on every link; each ring begins at 0 again. */
+  private widen(): void {
+    const { room, first, count } = this;
+    const arrivesAtPs = new Float64Array(2 * this.arrivesAtPs.length);
+    const content = new Uint16Array(2 * this.content.length);
+    for (let port = 0; port < first.length; port++) {
+      for (let i = 0; i < (count[port] as number); i++) {
+        const from = port * room + (((first[port] as number) + i) % room);
+        arrivesAtPs[2 * port * room + i] = this.arrivesAtPs[from] as number;
+        content[2 * port * room + i] = this.content[from] as number;
+      }
+    }
+    first.fill(0);
+    this.room = 2 * room;
+    this.arrivesAtPs = arrivesAtPs;
+    this.content = content;
   }
 
   /** A frame has arrived at `port`. */
   frameDue(port: number, nowPs: number): void {
     const { ports, events, isCut } = this.options;
     const first = this.first[port] as number;
-    const content = this.content[port * FRAMES + first] as number;
-    const next = (first + 1) % FRAMES;
+    const content = this.content[port * this.room + first] as number;
+    const next = (first + 1) % this.room;
     this.first[port] = next;
     const left = (this.count[port] as number) - 1;
     this.count[port] = left;
     // A frame never overtakes one sent before it, even when the link has become shorter.
     if (left > 0)
-      events.push(Math.max(nowPs, this.arrivesAtPs[port * FRAMES + next] as number), 2 * ports.count + port);
+      events.push(Math.max(nowPs, this.arrivesAtPs[port * this.room + next] as number), 2 * ports.count + port);
     if (ports.ints[(port << PORT_SHIFT) + FORWARDING] === 0) return;
     if (isCut(ports.ints[(port << PORT_SHIFT) + FAR_PORT] as number)) return;
     this.framesIn[port] = (this.framesIn[port] as number) + 1;

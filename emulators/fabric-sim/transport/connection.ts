@@ -346,7 +346,8 @@ export function createConnections(options: ConnectionsOptions): Connections {
     const { ints } = flows;
     const at = flow << FLOW_SHIFT;
     ints[at + STATE] = (ints[at + STATE] as number) | STOPPED;
-    messagesOf[flow] = { list: [], sending: 0, acknowledging: 0, delivering: 0 };
+    // The same object: a callback that stops its flow ends the round of callbacks it is in.
+    Object.assign(messagesOf[flow] as Messages, { list: [], sending: 0, acknowledging: 0, delivering: 0 });
     leave(flow);
   }
 
