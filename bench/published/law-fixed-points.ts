@@ -4,6 +4,7 @@ import {
   hpccFixedPoint,
   timelyQueueRangeBytes,
 } from '../../emulators/fabric-sim/theory/fixed-points.ts';
+import { GAP_BYTES } from '../../emulators/fabric-sim/fabric/wire-size.ts';
 import type { Comparison, ComparisonRow } from './comparison.ts';
 import { fanIn } from './small-fabric.ts';
 
@@ -26,13 +27,26 @@ interface Queue {
 /** The bottleneck's queue between two times, looked at every `stepPs`, without the packet that is being sent. */
 function watchQueue(
   network: Network,
-  { fromPs, untilPs, stepPs, rateBps }: { fromPs: number; untilPs: number; stepPs: number; rateBps: number },
+  {
+    fromPs,
+    untilPs,
+    stepPs,
+    rateBps,
+    gapBytes = GAP_BYTES,
+  }: {
+    fromPs: number;
+    untilPs: number;
+    stepPs: number;
+    rateBps: number;
+    /** Bytes of a packet's time that byte counters leave out: none where the fabric has `overheadBytes` of its own. */
+    gapBytes?: number;
+  },
 ): Queue {
   network.advance(fromPs);
   network.takeQueuePeak('s', 't');
   const bytes = (): number => {
     const { txBytes, txPackets } = network.count('s', 't');
-    return txBytes + 20 * txPackets;
+    return txBytes + gapBytes * txPackets;
   };
   const before = bytes();
   let [sum, looks, leastBytes] = [0, 0, Number.POSITIVE_INFINITY];
@@ -77,7 +91,13 @@ function* dctcpRows(): Generator<ComparisonRow> {
       },
     });
     startFlows(network, { flows });
-    const ours = watchQueue(network, { fromPs: 50e9, untilPs: 150e9, stepPs: 5e6, rateBps: DCTCP.rateBps });
+    const ours = watchQueue(network, {
+      gapBytes: 0,
+      fromPs: 50e9,
+      untilPs: 150e9,
+      stepPs: 5e6,
+      rateBps: DCTCP.rateBps,
+    });
     const theory = dctcpSawtooth({ ...DCTCP, flows }, { thresholdPackets: K_PACKETS });
     const row = (
       what: string,
@@ -170,6 +190,7 @@ function* swiftRows(): Generator<ComparisonRow> {
     });
     startFlows(network, { flows, everyPs: 5e9 });
     const { meanBytes, utilisation } = watchQueue(network, {
+      gapBytes: 0,
       fromPs: (flows - 1) * 5e9 + 1e9,
       untilPs: flows * 5e9,
       stepPs: 5e5,
