@@ -178,7 +178,7 @@ export interface DataPlane {
   stampWith(stamp: PacketStamp): void;
   /** Registers something that wakes; the number is for `wakeAt`. */
   enrol(actor: Actor): number;
-  /** Wakes the actor at this time instead of any that it had asked for before. */
+  /** Wakes the actor at this time instead of any that it had asked for before; never when time ends before (2^53 ps). */
   wakeAt(atPs: number, actor: number): void;
   stop(): void;
   /** @throws RangeError when the time lies in the past or beyond 2^53 ps */
@@ -387,9 +387,10 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
     return 4 * portCount + actors.push(actor) - 1;
   }
 
-  /** Wakes the actor at this time instead of any that it had asked for before. */
+  /** Wakes the actor at this time instead of any that it had asked for before; never when time ends before. */
   function wakeAt(atPs: number, actor: number): void {
     events.remove(actor);
+    if (atPs > eventQueue.MAX_TIME_PS) return;
     events.push(atPs, actor);
   }
 

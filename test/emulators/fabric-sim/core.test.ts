@@ -492,3 +492,21 @@ void t.test('pauses over a long fibre are all told, however many are under way a
   t.equal(plane.count(feeder).pausedPs, 50 * US, 'each pause lasts as long as it was held');
   t.end();
 });
+
+void t.test('time may be played to its end: what would come after it never comes', t => {
+  const [any] = fc.sample(chance, { numRuns: 1, seed: 1 }) as [Chance];
+  const { plane } = build(any);
+  let woken = 0;
+  const actor = plane.enrol({
+    wake() {
+      woken++;
+      plane.wakeAt(plane.nowPs + 4e15, actor);
+    },
+  });
+  plane.wakeAt(4e15, actor);
+  plane.advance(Number.MAX_SAFE_INTEGER);
+  t.equal(woken, 2, 'at 4000 s and 8000 s; time ends at 9007 s');
+  t.equal(plane.nowPs, Number.MAX_SAFE_INTEGER);
+  t.throws(() => plane.wakeAt(Number.NaN, actor), RangeError);
+  t.end();
+});
