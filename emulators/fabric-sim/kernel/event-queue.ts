@@ -14,6 +14,8 @@ const BEGIN = 1;
 /** Pushes until now, where they count. */
 const PUSHES = 2;
 
+/** Events that are sorted by insertion before they are merged. */
+const RUN = 16;
 const FOLLOWING = 2;
 const PLACE = 3;
 
@@ -29,8 +31,8 @@ const FAR = 2;
  * events are two flat arrays indexed by source, and a bucket is a list threaded through them. What makes it fast:
  *
  * - **One event per FIFO.** A link wakes for its oldest packet only, so the queue holds a few entries per port, not one per packet.
- * - **Wheel.** `buckets` of `bucketPs` each, as few as span the usual delays, so that the wheel stays in the nearest cache; an event goes to its bucket in O(1) and is sorted there among the one or two others
- *   (choose `bucketPs` near the mean time between events). A two-level bitmap finds the next bucket that is not empty.
+ * - **Wheel.** `buckets` of `bucketPs` each, as few as span the usual delays, so that the wheel stays in the nearest cache; an event goes to its bucket in O(1); a bucket is sorted when the clock comes to it, so that thousands of events on one
+ *   picosecond (all hosts start at once, at one rate) cost n log n and not n^2 (choose `bucketPs` near the mean time between events). A two-level bitmap finds the next bucket that is not empty.
  * - **Far heap.** What lies beyond the wheel's span (milliseconds: timeouts, long spans) waits in a 4-ary heap and moves into the
  *   wheel when its time is near.
  *
@@ -99,6 +101,11 @@ export function createEventQueue({
   let farTimes = new Float64Array(256);
   let farSources = new Int32Array(256);
   let farCount = 0;
+  /** The one bucket whose events are in order, its last event, and what sorting needs. */
+  let sorted = -1;
+  let tail = -1;
+  let inOrder = new Int32Array(64);
+  let merged = new Int32Array(64);
 
   function isPending(source: number): boolean {
     return (events[(source << 2) + PLACE] as number) !== NOWHERE;
@@ -130,6 +137,19 @@ export function createEventQueue({
       const word = bucket >> 5;
       words[word] = (words[word] as number) | (1 << (bucket & 31));
       summary[word >> 5] = (summary[word >> 5] as number) | (1 << (word & 31));
+      if (bucket === sorted) tail = source;
+      return;
+    }
+    if (bucket !== sorted) {
+      events[(source << 2) + FOLLOWING] = before;
+      heads[bucket] = source;
+      return;
+    }
+    const last = times[tail << 1] as number;
+    if (last < timePs || (last === timePs && goesBefore(tail, source))) {
+      events[(source << 2) + FOLLOWING] = -1;
+      events[(tail << 2) + FOLLOWING] = source;
+      tail = source;
       return;
     }
     const first = times[before << 1] as number;
@@ -176,6 +196,7 @@ export function createEventQueue({
       return;
     }
     while (events[(at << 2) + FOLLOWING] !== source) at = events[(at << 2) + FOLLOWING] as number;
+    if (source === tail) tail = at;
     events[(at << 2) + FOLLOWING] = events[(source << 2) + FOLLOWING] as number;
   }
 
@@ -186,6 +207,11 @@ export function createEventQueue({
       bucket = search(limitPs);
       if (bucket === -1) return -1;
       source = heads[bucket] as number;
+    }
+    if (bucket !== sorted) {
+      sorted = bucket;
+      tail = source;
+      if (events[(source << 2) + FOLLOWING] !== -1) source = sort(bucket);
     }
     const time = times[source << 1] as number;
     if (time > limitPs) return -1;
@@ -200,6 +226,58 @@ export function createEventQueue({
     heads[bucket] = after;
     if (after === -1) clear(bucket);
     return source;
+  }
+
+  /** Puts a bucket's events in order; answers the first. They lie in it youngest first, so what was asked for in order needs one look. */
+  function sort(bucket: number): number {
+    let size = 0;
+    for (let at = heads[bucket] as number; at !== -1; at = events[(at << 2) + FOLLOWING] as number) size++;
+    if (size > inOrder.length) {
+      inOrder = new Int32Array(2 * size);
+      merged = new Int32Array(2 * size);
+    }
+    let place = size;
+    for (let at = heads[bucket] as number; at !== -1; at = events[(at << 2) + FOLLOWING] as number)
+      inOrder[--place] = at;
+    // Short runs by insertion, then merged two by two.
+    for (let from = 0; from < size; from += RUN) {
+      const to = from + RUN < size ? from + RUN : size;
+      for (let i = from + 1; i < to; i++) {
+        const source = inOrder[i] as number;
+        let at = i;
+        while (at > from && isBefore(source, inOrder[at - 1] as number)) {
+          inOrder[at] = inOrder[at - 1] as number;
+          at--;
+        }
+        inOrder[at] = source;
+      }
+    }
+    for (let width = RUN; width < size; width *= 2) {
+      for (let from = 0; from < size; from += 2 * width) {
+        const middle = Math.min(from + width, size);
+        const to = Math.min(from + 2 * width, size);
+        let left = from;
+        let right = middle;
+        for (let i = from; i < to; i++) {
+          const takesLeft =
+            left < middle && (right >= to || isBefore(inOrder[left] as number, inOrder[right] as number));
+          merged[i] = inOrder[takesLeft ? left++ : right++] as number;
+        }
+      }
+      [inOrder, merged] = [merged, inOrder];
+    }
+    for (let i = 1; i < size; i++) events[((inOrder[i - 1] as number) << 2) + FOLLOWING] = inOrder[i] as number;
+    tail = inOrder[size - 1] as number;
+    events[(tail << 2) + FOLLOWING] = -1;
+    const first = inOrder[0] as number;
+    heads[bucket] = first;
+    return first;
+  }
+
+  function isBefore(source: number, other: number): boolean {
+    const time = times[source << 1] as number;
+    const otherTime = times[other << 1] as number;
+    return time < otherTime || (time === otherTime && goesBefore(source, other));
   }
 
   function clear(bucket: number): void {
