@@ -42,7 +42,9 @@ export function chooseGranularity(
     readonly profile?: Profile | null;
   } = {},
 ): Readonly<Record<string, Granularity>> {
-  const whole: Granularity = cost(plan) <= PACKETS_UP_TO ? 'packet' : `train:${TRAIN_PACKETS}`;
+  // Selective repeat has no trains.
+  const single = plan.topology.settings.transport?.recovery === 'selective-repeat';
+  const whole: Granularity = single || cost(plan) <= PACKETS_UP_TO ? 'packet' : `train:${TRAIN_PACKETS}`;
   return Object.fromEntries(
     Object.entries(plan.phases).map(([name, phase]) => {
       const allowed =

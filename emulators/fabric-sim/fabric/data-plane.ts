@@ -102,6 +102,8 @@ const {
 } = portLayout;
 
 const NEVER = Number.POSITIVE_INFINITY;
+/** 2000 km of fibre. */
+const LONG_DETOUR_PS = 10e9;
 /** Event sources: each port's link, service, PFC frames and PFC timers, then the actors. */
 const SOURCES_PER_PORT = 4;
 /** Places in the totals. */
@@ -1048,14 +1050,18 @@ function wheelFor(wiring: Wiring, fullWireBytes: number): { readonly bucketPs: n
 }
 
 /**
- * Packets that may be under way: four times what all buffers and links hold in full packets, at least 2^15, at most 2^22 (17 GB of
- * traffic). Reserved memory is not touched, but V8 collects garbage more often the more a process has reserved.
+ * Packets that may be under way: four times what all buffers and cables hold in full packets (most are smaller), and once what spans
+ * hold when a protection path makes them 10 ms long; at least 2^15, at most 2^22 (17 GB of traffic). Reserved memory is not touched,
+ * but V8 collects garbage more often the more a process has reserved.
  */
 function mostPackets({ topology, wiring, fullWireBytes }: DataPlaneOptions): number {
-  let bytes = magnitude(topology.settings.bufferPerSwitch) * topology.switches.length;
-  for (let port = 0; port < wiring.node.length; port++)
-    bytes += (wiring.delayPs[port] as number) / (wiring.psPerByte[port] as number) + fullWireBytes;
-  return 2 ** Math.min(22, Math.max(15, Math.ceil(Math.log2((4 * bytes) / fullWireBytes))));
+  let bytes = 4 * magnitude(topology.settings.bufferPerSwitch) * topology.switches.length;
+  for (let port = 0; port < wiring.node.length; port++) {
+    const delayPs = wiring.delayPs[port] as number;
+    const holdPs = (wiring.spanDirection[port] as number) < 0 ? 4 * delayPs : Math.max(4 * delayPs, LONG_DETOUR_PS);
+    bytes += holdPs / (wiring.psPerByte[port] as number) + 4 * fullWireBytes;
+  }
+  return 2 ** Math.min(22, Math.max(15, Math.ceil(Math.log2(bytes / fullWireBytes))));
 }
 
 /** Flows, streams and timers that a network may have: eight for each pair of hosts, at least 2^16, at most 2^22. */
