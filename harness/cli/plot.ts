@@ -5,7 +5,7 @@ import type { SweepCell, SweepHead } from '../model/sweep.ts';
 import { slug } from '../run/run-folder.ts';
 import { EXIT } from './exit-code.ts';
 import { shownPath, write } from './run-reports.ts';
-import { readSweep } from './sweep-folder.ts';
+import { readSweep, SWEEP_FILE } from './sweep-folder.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface PlotCommand {
@@ -64,6 +64,8 @@ export function plot({ folder, kpi, against, by: asked, where, phase, out, csv }
     );
 
   const file = path.resolve(out ?? path.join(folder, `plot-${slug(kpi)}-${slug(against)}.${csv ? 'csv' : 'html'}`));
+  if (file === path.resolve(folder, SWEEP_FILE))
+    throw new UsageError(`${file} is the sweep's own record. Name another file.`);
   const during = phase !== undefined && { phase };
   const toSweep = path.relative(path.dirname(file), path.resolve(folder)).replaceAll(path.sep, '/');
   write(

@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
@@ -16,6 +17,9 @@ import { slug } from '../run/run-folder.ts';
 import { resultOf } from './sweep-cell.ts';
 
 export const SWEEP_FILE = 'sweep.ndjson';
+
+/** Names the process that writes here, while it does. */
+const WRITER_FILE = 'sweep.pid';
 
 /** Each cell has a folder of its own here, named by its id; its run folder is in it. */
 const CELLS = 'cells';
@@ -61,12 +65,27 @@ function checked(value: unknown): SweepLine {
   const lists = (...all: readonly unknown[]): boolean => all.every(one => Array.isArray(one));
   if (line.kind === 'sweep') {
     if (line.format !== 1) throw new Error(`format ${String(line.format)}; this Farspan reads format 1`);
-    if (lists(line.cells, line.parameters, line.seeds, line.scenarios)) return line as SweepHead;
+    const axes =
+      lists(line.cells, line.parameters, line.seeds, line.scenarios) && line.parameters?.every(isAxis) === true;
+    if (axes) return line as SweepHead;
   }
-  const named = typeof line.id === 'string' && typeof line.scenario === 'string' && typeof line.parameters === 'object';
-  if (line.kind === 'cell' && named && lists(line.kpis)) return line as SweepCell;
+  const named = typeof line.id === 'string' && typeof line.scenario === 'string' && isObject(line.parameters);
+  if (line.kind === 'cell' && named && lists(line.kpis) && line.kpis?.every(isKpi) === true) return line as SweepCell;
   throw new Error('this is no line of a sweep; it was damaged or is a newer one');
 }
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
+
+const isAxis = (one: unknown): boolean =>
+  isObject(one) &&
+  typeof (one as { path?: unknown }).path === 'string' &&
+  Array.isArray((one as { values?: unknown }).values);
+
+/** What is drawn is a number, or absent. */
+const isKpi = (kpi: unknown): boolean => {
+  const { value, uncertainty, limit, upperLimit } = (kpi ?? { value: 'none' }) as Partial<Record<string, unknown>>;
+  return [value, uncertainty, limit, upperLimit].every(one => (one ?? undefined) === undefined || Number.isFinite(one));
+};
 
 /** The folder of one sweep. Lines are appended by this process alone, whole and forced to the disk. */
 export class SweepFolder {
@@ -79,6 +98,7 @@ export class SweepFolder {
     const file = path.join(folder, SWEEP_FILE);
     this.#file = attempt('open', file, () => {
       mkdirSync(path.join(folder, CELLS), { recursive: true });
+      claim(folder);
       const descriptor = openSync(file, wholeBytes > 0 ? 'r+' : 'wx');
       ftruncateSync(descriptor, wholeBytes);
       closeSync(descriptor);
@@ -108,6 +128,29 @@ export class SweepFolder {
 
   close(): void {
     closeSync(this.#file);
+    rmSync(path.join(this.path, WRITER_FILE), { force: true });
+  }
+}
+
+/** Two sweeps at once in one folder would each throw away what the other plays. A killed one leaves its file: nobody has its number then. */
+function claim(folder: string): void {
+  const file = path.join(folder, WRITER_FILE);
+  const writer = existsSync(file) ? Number(readFileSync(file, 'utf8')) : Number.NaN;
+  if (Number.isSafeInteger(writer) && writer > 0 && writer !== process.pid && isAlive(writer))
+    throw new EvidenceError(
+      `${folder}: farspan sweep, process ${writer}, is at work in this folder. Wait for it, or name another folder; if that process is no sweep, remove ${file}.`,
+    );
+  rmSync(file, { force: true });
+  // Whoever is quicker has it.
+  writeFileSync(file, `${process.pid}\n`, { flag: 'wx' });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

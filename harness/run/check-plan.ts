@@ -28,6 +28,7 @@ export function checkPlan(plan: Plan): void {
     ...faultMistakes(plan),
     ...loadMistakes(plan),
     ...spanMistakes(plan),
+    ...rateMistakes(plan),
     ...settingMistakes(plan.topology.settings),
   ];
   if (mistakes.length > 0) throw new PlanError(mistakes.join('\n'));
@@ -129,6 +130,14 @@ function* spanMistakes({ topology }: Plan): Generator<string> {
     if (ns === undefined || dimensionOf(asymmetry) !== 'duration' || ns < 0)
       yield `Span ${name} has the asymmetry "${asymmetry}"; it is a time of 0 or more, by which its first end's way takes longer.`;
   }
+}
+
+function* rateMistakes({ topology }: Plan): Generator<string> {
+  const cables = [...topology.links, ...Object.values(topology.spans)];
+  // A fabric can have a million cables, and a sweep many values: a mistake is told once.
+  for (const rate of new Set(cables.map(cable => cable.rate)))
+    if (positive(rate) === undefined)
+      yield `${cables.find(cable => cable.rate === rate)?.name} has the rate "${rate}", which is not above 0.`;
 }
 
 /** The thing of the topology that a fault is on. */

@@ -1,11 +1,12 @@
 import type {
+  DcqcnSettings,
   EcnSettings,
   FabricSettings,
   PfcSettings,
   SwitchingSettings,
   TransportSettings,
 } from '../model/topology.ts';
-import { magnitude, type Size } from '../model/units.ts';
+import { magnitude, type Quantity, type Size } from '../model/units.ts';
 
 const MARKS_AT = ['enqueue', 'dequeue', 'end'] as const satisfies readonly EcnSettings['at'][];
 const BEYOND_MAX = ['all', 'extended'] as const satisfies readonly EcnSettings['beyondMax'][];
@@ -26,12 +27,19 @@ const MOST_PATHS = 32768;
 const PRIORITIES = 8;
 /** Sixteen bits. */
 const MOST_QUANTA = 65_535;
+/** What a packet of any network carries at most, by IPv4's length field; the least is RoCE's. */
+const MTU_BYTES = { least: 256, most: 65_535 } as const;
 
 /**
- * What a fabric's settings say in words and numbers of `transport`, `switching`, `ecn` and `pfc` that no world could do: words that are none, numbers out of their range, parts that want
- * others. Names of congestion control laws and of their parameters are the world's business, which refuses those it does not know.
+ * What a fabric's settings say that no world could do, or only as another fabric than was meant: words that are none, numbers out of their
+ * range, thresholds the wrong way round, parts that want others. Names of congestion control laws and of their parameters are the world's business, which refuses those it does not know.
  */
-export function* settingMistakes({ ecn, pfc, transport, switching }: FabricSettings): Generator<string> {
+export function* settingMistakes(settings: FabricSettings): Generator<string> {
+  const { ecn, pfc, dcqcn, transport, switching } = settings;
+  yield* sizeMistakes('bufferPerSwitch', settings.bufferPerSwitch);
+  yield* roceMistakes(settings);
+  if (ecn) yield* ecnMistakes(ecn);
+  if (dcqcn) yield* dcqcnMistakes(dcqcn);
   yield* wordMistakes('ecn.at', ecn?.at, MARKS_AT);
   yield* wordMistakes('ecn.beyondMax', ecn?.beyondMax, BEYOND_MAX);
   if (pfc) yield* pfcMistakes(pfc);
@@ -43,7 +51,19 @@ export function* settingMistakes({ ecn, pfc, transport, switching }: FabricSetti
     yield "settings.switching.trimTo: a trimmed packet is sent again alone, so transport.recovery 'selective-repeat' is needed.";
 }
 
-function* pfcMistakes({ frameDelay, quanta, watchdog, freeShare }: PfcSettings): Generator<string> {
+function* pfcMistakes({
+  xoff,
+  xon,
+  headroom,
+  frameDelay,
+  quanta,
+  watchdog,
+  freeShare,
+}: PfcSettings): Generator<string> {
+  if (!(valueOf(xoff) > 0 && valueOf(xon) >= 0 && valueOf(xon) <= valueOf(xoff)))
+    yield `settings.pfc pauses at "${xoff}" and resumes at "${xon}"; the first is a size above 0, the second not above it.`;
+  if (headroom !== undefined && !(valueOf(headroom) >= 0))
+    yield `settings.pfc.headroom is "${headroom}", which is no size.`;
   yield* wordMistakes('pfc.frameDelay', frameDelay, FRAME_DELAYS);
   if (quanta !== undefined && !(Number.isInteger(quanta) && quanta >= 1 && quanta <= MOST_QUANTA))
     yield `settings.pfc.quanta is ${quanta}; a pause frame says 1 to ${MOST_QUANTA}.`;
@@ -52,6 +72,41 @@ function* pfcMistakes({ frameDelay, quanta, watchdog, freeShare }: PfcSettings):
   for (const name of ['detection', 'restoration'] as const)
     if (watchdog !== undefined && !(magnitude(watchdog[name]) > 0))
       yield `settings.pfc.watchdog.${name} is "${watchdog[name]}"; it is a time above 0.`;
+}
+
+function* roceMistakes({ roce: { mtu, window } }: FabricSettings): Generator<string> {
+  const mtuBytes = valueOf(mtu);
+  if (!(Number.isInteger(mtuBytes) && mtuBytes >= MTU_BYTES.least && mtuBytes <= MTU_BYTES.most))
+    yield `settings.roce.mtu is "${mtu}"; it is ${MTU_BYTES.least} to ${MTU_BYTES.most} bytes.`;
+  else if (window !== undefined && !(valueOf(window) >= mtuBytes))
+    yield `settings.roce.window is "${window}", which holds no packet of ${mtu}.`;
+}
+
+function* ecnMistakes({ min, max, probability, perRate = [] }: EcnSettings): Generator<string> {
+  for (const [at, one] of [
+    ['ecn', { min, max, probability }] as const,
+    ...perRate.map((rated, i) => [`ecn.perRate.${i}`, rated] as const),
+  ]) {
+    if (!(valueOf(one.min) >= 0 && valueOf(one.min) <= valueOf(one.max)))
+      yield `settings.${at} marks from "${one.min}" to "${one.max}"; the first is a size, and not above the second.`;
+    if (!(one.probability >= 0 && one.probability <= 1))
+      yield `settings.${at}.probability is ${one.probability}; it is a fraction from 0 to 1.`;
+  }
+}
+
+function* dcqcnMistakes(dcqcn: DcqcnSettings): Generator<string> {
+  for (const name of ['alphaTimer', 'rateReducePeriod', 'increaseTimer', 'byteCounter', 'minRate'] as const)
+    if (!(valueOf(dcqcn[name]) > 0)) yield `settings.dcqcn.${name} is "${dcqcn[name]}"; it is more than 0.`;
+  if (!(dcqcn.g > 0 && dcqcn.g <= 1)) yield `settings.dcqcn.g is ${dcqcn.g}; it is a share above 0 and up to 1.`;
+}
+
+/** NaN for what is no quantity. */
+function valueOf(quantity: Quantity): number {
+  try {
+    return magnitude(quantity);
+  } catch {
+    return Number.NaN;
+  }
 }
 
 function* switchingMistakes(switching: SwitchingSettings): Generator<string> {
@@ -109,11 +164,5 @@ function* wholeMistakes(
 
 function* sizeMistakes(at: string, size: Size | undefined): Generator<string> {
   if (size === undefined) return;
-  let bytes = Number.NaN;
-  try {
-    bytes = magnitude(size);
-  } catch {
-    // Said below.
-  }
-  if (!(bytes > 0)) yield `settings.${at} is "${size}", which is no size above 0.`;
+  if (!(valueOf(size) > 0)) yield `settings.${at} is "${size}", which is no size above 0.`;
 }

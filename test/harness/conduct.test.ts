@@ -9,7 +9,7 @@ import type { Until } from '../../harness/binding/clock.ts';
 import type { Testbed } from '../../harness/binding/testbed.ts';
 import type { CallSite } from '../../harness/model/call-site.ts';
 import type { Fault } from '../../harness/model/fault.ts';
-import { DEFAULT_FABRIC } from '../../harness/model/fabric-settings.ts';
+import { DEFAULT_FABRIC, HPCC_DCQCN_100G } from '../../harness/model/fabric-settings.ts';
 import type { Phase, Plan } from '../../harness/model/plan.ts';
 import type { RecordLine } from '../../harness/model/record.ts';
 import { cable } from '../../harness/model/topology.ts';
@@ -589,6 +589,19 @@ t.test('settings that no world could have are refused with each mistake in words
     [{ watchdog: { detection: '0 ms', restoration: '1 ms' } }, /watchdog.detection is "0 ms"; it is a time above 0/],
   ] as const)
     t.match(mistakes({ pfc: { ...(pfc as PfcSettings), ...more } }), words);
+  for (const [more, words] of [
+    [{ bufferPerSwitch: '0 B' }, /bufferPerSwitch is "0 B"/],
+    [{ roce: { ...DEFAULT_FABRIC.roce, mtu: '0 B' } }, /roce.mtu is "0 B"; it is 256 to 65535 bytes/],
+    [{ roce: { ...DEFAULT_FABRIC.roce, mtu: '1 GiB' } }, /roce.mtu is "1 GiB"/],
+    [{ roce: { ...DEFAULT_FABRIC.roce, window: '0 B' } }, /window is "0 B", which holds no packet/],
+    [{ ecn: { ...(ecn as EcnSettings), probability: 5 } }, /ecn.probability is 5; it is a fraction/],
+    [{ ecn: { min: '2 MB', max: '1 MB', probability: 1 } }, /marks from "2 MB" to "1 MB"/],
+    [{ pfc: { xoff: '1 KB', xon: '2 KB' } }, /pauses at "1 KB" and resumes at "2 KB"/],
+    [{ pfc: { xoff: '0 B', xon: '0 B' } }, /pauses at "0 B"/],
+    [{ dcqcn: { ...HPCC_DCQCN_100G, minRate: '0 b/s' } }, /dcqcn.minRate is "0 b\/s"; it is more than 0/],
+    [{ dcqcn: { ...HPCC_DCQCN_100G, g: 0 } }, /dcqcn.g is 0/],
+  ] as const)
+    t.match(mistakes(more as Partial<FabricSettings>), words);
   const both = mistakes({ transport: { ...spread, paths: 3 }, switching: { lossyShare: -1 } });
   t.equal(both.split('\n').length, 2, 'all of them at once');
 

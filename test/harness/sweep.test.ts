@@ -339,6 +339,11 @@ t.test('a sweep on two threads makes run folders with the same bytes as the sing
       /no cell has .*=10 m\. Did you mean "10 km"\?/,
     ],
   ];
+  const record = at('matrix/sweep.ndjson');
+  t.throws(
+    () => plot({ folder: at('matrix'), kpi: 'busbw', against: length, where: {}, csv: true, by: [], out: record }),
+    { name: 'UsageError', message: /is the sweep's own record/ },
+  );
   for (const [{ by = [], where = {}, ...asked }, message] of wrong)
     t.throws(() => plot({ folder: at('matrix'), where, csv: false, by, ...asked }), { name: 'UsageError', message });
 });
@@ -371,6 +376,15 @@ t.test(
     const refused = await sweep('killed', args);
     t.equal(refused.code, 5);
     t.match(refused.err, /holds a sweep already\. Add --resume/);
+
+    // The killed one's number is nobody's now; that of a process at work is respected.
+    const numberOf = Number(readFileSync(at('killed/sweep.pid'), 'utf8'));
+    t.ok(numberOf > 0);
+    writeFileSync(at('killed/sweep.pid'), `${process.pid}\n`);
+    const second = await sweep('killed', [...args, '--resume']);
+    t.equal(second.code, 7);
+    t.match(second.err, new RegExp(`process ${process.pid}, is at work in this folder`));
+    writeFileSync(at('killed/sweep.pid'), `${numberOf}\n`);
 
     const resumed = await sweep('killed', [...args, '--resume']);
     t.equal(resumed.code, 1, resumed.err);
@@ -410,6 +424,24 @@ t.test('Ctrl-C ends with what is there, exit 130 and how to go on', async t => {
   t.ok(Number(done) >= 1, out);
   t.match(out, /RESUME .*--out .*stopped --resume/);
   t.equal(cellsOf('stopped').length, Number(done), 'cells that were stopped are in no line');
+});
+
+t.test('a record that was edited is told with its line, not drawn', t => {
+  const lines = readFileSync(at('matrix/sweep.ndjson'), 'utf8').split('\n');
+  const head = JSON.parse(lines[0] as string) as SweepHead;
+  const cell = JSON.parse(lines[1] as string) as SweepCell;
+  const folder = t.testdir();
+  for (const [one, line] of [
+    [{ ...head, parameters: [null] }, 1],
+    [{ ...cell, parameters: null }, 2],
+    [{ ...cell, kpis: [null] }, 2],
+    [{ ...cell, kpis: [{ ...cell.kpis[0], value: '5' }] }, 2],
+  ] as const) {
+    const text = line === 1 ? [one] : [head, one];
+    writeFileSync(path.join(folder, 'sweep.ndjson'), text.map(each => `${JSON.stringify(each)}\n`).join(''));
+    t.throws(() => readSweep(folder), { name: 'EvidenceError', message: new RegExp(`ndjson:${line}: .* damaged`) });
+  }
+  t.end();
 });
 
 t.test('a thread that dies and a world that throws cost their cell; the others are played', async t => {
