@@ -88,7 +88,7 @@ export const DEFECTS = {
   'ecmp-polarised': { what: 'Every flow hashes to the first port of its ECMP set.', firstPortOnly: true },
   'slow-uplink': { what: 'The first cable between two switches runs at a quarter of its rate.', build: slowUplink },
   'long-span': { what: 'Every span is twice as long as declared.', build: longSpan },
-  'leaky-span': { what: 'Every span loses one frame in a thousand.', spanLoss: 1e-3 },
+  'leaky-span': { what: 'Every span loses one frame in five hundred.', spanLoss: 2e-3 },
   'small-buffer': {
     what: 'Switches have a 64th of the declared buffer.',
     build: settings(({ bufferPerSwitch }) => ({ bufferPerSwitch: bytes(bufferPerSwitch, 1 / 64) })),

@@ -7,7 +7,7 @@ const rack = oneSite({
   spines: 0,
   hosts: '100 Gb/s',
   uplinks: '100 Gb/s',
-  settings: { bufferPerSwitch: '4 MB', pfc: { xoff: '128 KB', xon: '96 KB' } },
+  settings: { bufferPerSwitch: '2 MB', pfc: { xoff: '96 KB', xon: '64 KB' } },
 });
 
 scenario('an incast of 8 to 1 fills the receiver and drops nothing', { tag: ['@congestion', '@incast', '@tour'] }, plan({
