@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian programs that some tests talk to: real SSH and SNMP peers, iperf3, a browser.
+# Installs the Debian programs that some tests talk to: real SSH and SNMP peers, iperf3, tcpdump, a browser.
 # Without them those tests are skipped, each with a printed reason.
 set -euo pipefail
 if [ "$(id -u)" -ne 0 ]; then exec sudo --non-interactive "$0" "$@"; fi
@@ -8,4 +8,4 @@ export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
 trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends openssh-client openssh-server snmp snmpd iperf3 chromium fonts-dejavu-core
+apt-get install -y -qq --no-install-recommends openssh-client openssh-server snmp snmpd iperf3 tcpdump chromium fonts-dejavu-core
