@@ -33,6 +33,8 @@ export interface CanonicalWorkload {
   readonly hostsPerPod: number;
   readonly linkRateBps: number;
   readonly linkDelayPs: number;
+  /** Mean over the links of the longest path, where they differ. */
+  readonly meanLinkDelayPs?: number;
   /** RoCE: per ingress, in packets of 4096 B. */
   readonly pfcPackets?: { readonly off: number; readonly on: number };
   /** Simulated time after which the peer stops. */
@@ -188,6 +190,7 @@ export const UEC_WORKLOADS: readonly CanonicalWorkload[] = [
     connections: 'tm/dumb8_50MB.cm',
     topology: 'topo/dumb16_100g_5ms.topo',
     linkRateBps: 100e9,
+    meanLinkDelayPs: (2 * 1e6 + 2 * 2.5e9) / 4,
     endUs: END_US,
     study: { packetHops: 1.41e6, cpuSeconds: 0.79, peakRssMegabytes: 54, lastUs: 42931 },
     targetRatio: 3,

@@ -102,9 +102,12 @@ function fabricOf(workload: CanonicalWorkload): {
       overheadBytes: ROCE_HEADER_BYTES,
       payloadBytes: ROCE_PAYLOAD_BYTES,
     };
-  const { linkRateBps, linkDelayPs, hostsPerPod, nodes } = workload;
+  const { linkRateBps, linkDelayPs, meanLinkDelayPs = linkDelayPs, hostsPerPod, nodes } = workload;
   return {
-    settings: uecSettings({ rateBps: linkRateBps, links: hostsPerPod < nodes ? 6 : 4, linkDelayPs }, DEFAULT_FABRIC),
+    settings: uecSettings(
+      { rateBps: linkRateBps, links: hostsPerPod < nodes ? 6 : 4, linkDelayPs: meanLinkDelayPs },
+      DEFAULT_FABRIC,
+    ),
     overheadBytes: UEC_HEADER_BYTES,
     payloadBytes: UEC_PAYLOAD_BYTES,
   };
