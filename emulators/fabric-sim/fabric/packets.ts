@@ -35,6 +35,8 @@ export const META = 8;
 export const MARKED = 9;
 /** As float: when the next packet on the same link arrives at its far end, ps: taking one packet then need not touch the next. */
 export const NEXT_ARRIVES = 5;
+/** As float, in the same place: while it waits in a queue, the packet before it. What the first one holds is old. */
+export const PREVIOUS = 5;
 /** As float: place in the flow of its first byte or packet; for ACK and NAK what is expected next. */
 export const SEQUENCE = 6;
 /** As float: when the data packet left its host, ps; an acknowledgement brings it back. */

@@ -4,7 +4,7 @@ import * as portLayout from './ports.ts';
 import type { Ports } from './ports.ts';
 
 // Copies: V8 folds a module's own constants into its code, imported ones are read at each use.
-const { NEXT, PACKET_SHIFT, WIRE_BYTES } = packetLayout;
+const { NEXT, PACKET_FLOAT_SHIFT, PACKET_SHIFT, PREVIOUS, WIRE_BYTES } = packetLayout;
 const {
   DEPTH_BYTES,
   HEAD,
@@ -31,7 +31,7 @@ export interface Queues {
   put(port: number, priority: number, packet: number): number;
   /** Removes the oldest packet of a queue that holds one. */
   take(port: number, priority: number): number;
-  /** Removes the youngest packet of a queue that holds one. Walks the queue: for rare events only. */
+  /** Removes the youngest packet of a queue that holds one. */
   takeTail(port: number, priority: number): number;
   /** The youngest packet of a queue, -1 when it is empty. */
   tail(port: number, priority: number): number;
@@ -44,7 +44,7 @@ export interface Queues {
 
 export function createQueues(ports: Ports, packets: Packets): Queues {
   const { ints, queueInts, queueFloats } = ports;
-  const { ints: packetInts } = packets;
+  const { ints: packetInts, floats: packetFloats } = packets;
 
   function put(port: number, priority: number, packet: number): number {
     const queue = (port << QUEUE_SHIFT) + priority;
@@ -56,7 +56,10 @@ export function createQueues(ports: Ports, packets: Packets): Queues {
       queueInts[q + HEAD] = packet;
       const i = (port << PORT_SHIFT) + WAITING;
       ints[i] = (ints[i] as number) | (1 << priority);
-    } else packetInts[(tail << PACKET_SHIFT) + NEXT] = packet;
+    } else {
+      packetInts[(tail << PACKET_SHIFT) + NEXT] = packet;
+      packetFloats[(packet << PACKET_FLOAT_SHIFT) + PREVIOUS] = tail;
+    }
     queueInts[q + TAIL] = packet;
     const f = queue << QUEUE_FLOAT_SHIFT;
     const depth = (queueFloats[f + DEPTH_BYTES] as number) + (packetInts[at + WIRE_BYTES] as number);
@@ -87,12 +90,7 @@ export function createQueues(ports: Ports, packets: Packets): Queues {
     const q = queue << QUEUE_INT_SHIFT;
     const tail = queueInts[q + TAIL] as number;
     if (queueInts[q + HEAD] === tail) return take(port, priority);
-    let before = queueInts[q + HEAD] as number;
-    for (;;) {
-      const next = packetInts[(before << PACKET_SHIFT) + NEXT] as number;
-      if (next === tail) break;
-      before = next;
-    }
+    const before = packetFloats[(tail << PACKET_FLOAT_SHIFT) + PREVIOUS] as number;
     packetInts[(before << PACKET_SHIFT) + NEXT] = -1;
     queueInts[q + TAIL] = before;
     const f = (queue << QUEUE_FLOAT_SHIFT) + DEPTH_BYTES;
