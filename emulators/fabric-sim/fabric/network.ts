@@ -105,6 +105,20 @@ export interface QueueCount {
   readonly peakBytes: number;
 }
 
+/** What of a port only grows: the fields that readings are made of. */
+export const COUNTED = [
+  'rxBytes',
+  'txBytes',
+  'rxPackets',
+  'txPackets',
+  'drops',
+  'queuePackets',
+  'ecnMarked',
+  'pfcRx',
+  'pfcTx',
+  'pausedPs',
+] as const satisfies readonly (keyof PortCount)[];
+
 export interface NicCount {
   cnpSent: number;
   cnpHandled: number;

@@ -1,17 +1,18 @@
 import { type Granularity, trainOf } from '../../../harness/model/granularity.ts';
 import { createNetwork } from '../fabric/create-network.ts';
-import type {
-  DatagramStream,
-  Flow,
-  FlowRequest,
-  Network,
-  NetworkOptions,
-  NicCount,
-  PortCount,
-  QueueCount,
-  Repeats,
-  RoundMark,
-  SpanState,
+import {
+  COUNTED,
+  type DatagramStream,
+  type Flow,
+  type FlowRequest,
+  type Network,
+  type NetworkOptions,
+  type NicCount,
+  type PortCount,
+  type QueueCount,
+  type Repeats,
+  type RoundMark,
+  type SpanState,
 } from '../fabric/network.ts';
 import type { TapListener } from '../fabric/tapped-packet.ts';
 import { wire } from '../fabric/wiring.ts';
@@ -49,18 +50,6 @@ type Direction = 'a-to-b' | 'b-to-a';
 /** Beyond the fibres, queues drain within this, ps. 32 MB at 100 Gb/s take 2.6 ms. */
 const DRAIN_GRACE_PS = 3e9;
 const DIRECTIONS = ['a-to-b', 'b-to-a'] as const;
-const COUNTED = [
-  'rxBytes',
-  'txBytes',
-  'rxPackets',
-  'txPackets',
-  'drops',
-  'queuePackets',
-  'ecnMarked',
-  'pfcRx',
-  'pfcTx',
-  'pausedPs',
-] as const satisfies readonly (keyof PortCount)[];
 
 /**
  * A network that changes its engine between phases. Handles, callbacks, calls, tables, ports, spans, streams and counters go on.

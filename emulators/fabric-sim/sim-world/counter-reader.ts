@@ -1,19 +1,7 @@
 import type { CountersLine, PortCounters } from '../../../harness/model/record.ts';
 import type { FabricSim, SimEvent } from '../fabric-sim.ts';
-import type { Observable, PortCount } from '../fabric/network.ts';
+import { COUNTED, type Observable, type PortCount } from '../fabric/network.ts';
 
-const COUNTED = [
-  'rxBytes',
-  'txBytes',
-  'rxPackets',
-  'txPackets',
-  'drops',
-  'queuePackets',
-  'ecnMarked',
-  'pfcRx',
-  'pfcTx',
-  'pausedPs',
-] as const;
 type Counted = (typeof COUNTED)[number];
 type Reading = Record<Counted, number>;
 
