@@ -1,6 +1,6 @@
 /** Says which device, what was tried, what came back, and what to do next. Every error a device causes has this form. */
 export class DeviceError extends Error {
-  override readonly name = 'DeviceError';
+  override readonly name: string = 'DeviceError';
   readonly device: string;
   readonly tried: string;
   readonly answer: string;
