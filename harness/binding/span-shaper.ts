@@ -6,6 +6,8 @@ export interface ShaperState {
   readonly delayNs: number;
   /** Random loss, fraction of 1; 1 is a silent cut. */
   readonly loss: number;
+  /** What queues at this egress (`netem`, `noqueue`, …) and how many packets it holds; null where it does not say. */
+  readonly queue: { readonly kind: string; readonly limitPackets: number | null };
   /** The device's own words for it, for the record. */
   readonly raw: string;
 }

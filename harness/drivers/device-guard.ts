@@ -73,6 +73,8 @@ export interface DeviceGuard {
   runUndo(fault: string): Promise<void>;
   /** Starts a program that outlives the session, its output in `file`; with the undo that ends it armed in the same command. */
   startJob(program: string, file: string): Promise<DeviceJob>;
+  /** Ends every other login of our user there: for devices that can not compare a lease, before it is taken over. @throws DeviceError */
+  endOtherSessions(): Promise<void>;
   /** Takes the lease off the device. @throws Fenced; DeviceError while undos are still armed */
   release(): Promise<void>;
 }
@@ -147,6 +149,14 @@ const SURVEY = [
   'cat /proc/sys/kernel/random/boot_id 2> /dev/null',
   '[ -d /run/systemd/system ] && echo "== systemd"',
   'command -v flock > /dev/null 2>&1 && echo "== flock"',
+  'true',
+].join('; ');
+
+/** OpenSSH names each session's process after its user. Ours is an ancestor of this shell. */
+const END_OTHER_SESSIONS = [
+  "me=$$; mine=' '",
+  'while [ "$me" -gt 1 ]; do mine="$mine$me "; me=$(cut -d " " -f 4 /proc/$me/stat); done',
+  'for p in $(pgrep -f "^sshd: ${SUDO_USER:-$(id -un)}@"); do case "$mine" in *" $p "*) ;; *) kill -TERM $p ;; esac; done',
   'true',
 ].join('; ');
 
@@ -310,6 +320,16 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
         tried: program,
         answer: answer || 'no process id',
         advice: `The job may be running; its undo is armed and ends it within ${ttlS} s.`,
+      });
+    },
+    async endOtherSessions() {
+      const { exitCode, stderr } = await shell.run(`${prefix}sh -c ${quoted(END_OTHER_SESSIONS)}`);
+      if (exitCode === 0) return;
+      throw deviceError({
+        device: shell.device,
+        tried: 'ending the other sessions',
+        answer: stderr || `exit code ${exitCode ?? 'none'}`,
+        advice: 'End them by hand (who, kill), then try again: a command of theirs could come behind ours.',
       });
     },
     async release() {

@@ -55,6 +55,16 @@ export function impairmentCommand(options: {
   return `tc qdisc replace dev ${safeInterface(options.device)} root netem limit ${limitPackets} delay ${microseconds(delayNs)}${share}`;
 }
 
+/** Puts delay, loss and queue of one egress back as they were found: what we put there goes, what was there comes back. */
+export function restoreCommand(
+  device: string,
+  { queue, delayNs, loss }: Pick<ShaperState, 'queue' | 'delayNs' | 'loss'>,
+): string {
+  // Without a netem of its own the interface had the kernel's default, which is back when ours is deleted; none to delete is no failure.
+  if (queue.kind !== 'netem') return `tc qdisc del dev ${safeInterface(device)} root 2> /dev/null || true`;
+  return impairmentCommand({ device, delayNs, loss, limitPackets: queue.limitPackets ?? NETEM_DEFAULT_LIMIT });
+}
+
 /** Light of one interface. */
 export function lightCommand(device: string, state: 'on' | 'off'): string {
   return `ip link set dev ${safeInterface(device)} ${state === 'on' ? 'up' : 'down'}`;
@@ -100,6 +110,7 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
       light,
       delayNs: qdisc.delayNs,
       loss: qdisc.loss,
+      queue: { kind: qdisc.kind, limitPackets: qdisc.limitPackets },
       raw: `${link.name} ${link.operstate}, ${qdisc.kind}${limit} delay ${microseconds(qdisc.delayNs)} loss ${trimmed((qdisc.loss * 100).toFixed(6))}%`,
     };
   };

@@ -1,6 +1,6 @@
-import type { Fault } from '../model/fault.ts';
+import type { Blast, Fault } from '../model/fault.ts';
 import type { CountersLine, EffectLine, ProbeLine } from '../model/record.ts';
-import type { FabricSettings, PortRef } from '../model/topology.ts';
+import type { FabricSettings, PortRef, Topology } from '../model/topology.ts';
 
 /** Whether a fault was in effect. `real` is null when nothing in the record can tell. */
 export interface Evidence {
@@ -20,6 +20,13 @@ export interface Seen {
 }
 
 export interface FaultRules<F extends Fault = Fault> {
+  /** How far it reaches, and its undo as well. */
+  readonly blast: Blast;
+  /**
+   * The settle predicate of its undo: ports that must be operationally up again, where they were before, until what is measured next
+   * says anything of the fabric. Empty: the read-back of the device is all.
+   */
+  settles(fault: F, topology: Topology): readonly PortRef[];
   /** The fault in words: `cut of span north`. */
   describe(fault: F): string;
   /** Was it real? Every kind declares the effect that it must have. Pure. */

@@ -9,6 +9,8 @@ type LinkDown = Extract<Fault, { kind: 'link-down' }>;
 export const linkDown = (link: Link): LinkDown => ({ kind: 'link-down', link });
 
 export const linkDownRules: FaultRules<LinkDown> = {
+  blast: 'link',
+  settles: ({ link }) => link.ends,
   describe: ({ link }) => `link ${link.name} down`,
 
   /** The witnesses, else the ports: down in a reading, or up in all of them. */

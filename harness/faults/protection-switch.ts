@@ -24,6 +24,8 @@ export function protectionSwitch(
 }
 
 export const protectionSwitchRules: FaultRules<ProtectionSwitch> = {
+  blast: 'link',
+  settles: () => [],
   describe: ({ span, detour }) => `protection switch of span ${span.name} to a path longer by ${detour}`,
 
   /** The witnesses, who read the delay; else nothing can tell: probes are counted, not timed, and lose packets in any outage. */

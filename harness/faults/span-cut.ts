@@ -17,6 +17,8 @@ export const cut = (
 });
 
 export const spanCutRules: FaultRules<SpanCut> = {
+  blast: 'link',
+  settles: ({ span, light }) => (light === 'lost' ? span.ends : []),
   describe: ({ span, direction, light }) =>
     `${light === 'kept' ? 'silent ' : ''}cut of span ${span.name}${direction === 'both' ? '' : ` from ${direction}`}`,
 

@@ -29,6 +29,8 @@ export const amountWords = ({ amount }: SpanDegrade): string =>
   'loss' in amount ? `loss of ${amount.loss}` : `bit errors of ${amount.ber}`;
 
 export const spanDegradeRules: FaultRules<SpanDegrade> = {
+  blast: 'link',
+  settles: () => [],
   describe: fault =>
     `${amountWords(fault)} on span ${fault.span.name}${fault.direction === 'both' ? '' : ` from ${fault.direction}`}`,
 

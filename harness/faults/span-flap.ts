@@ -25,6 +25,8 @@ export function flap(
 }
 
 export const spanFlapRules: FaultRules<SpanFlap> = {
+  blast: 'link',
+  settles: ({ span, light }) => (light === 'lost' ? span.ends : []),
   describe: ({ span, every, down, light }) =>
     `${light === 'kept' ? 'silent ' : ''}flap of span ${span.name}, down ${down} in every ${every}`,
 

@@ -15,6 +15,11 @@ export const reboot = (node: SwitchNode, { takes }: { readonly takes: Duration }
 });
 
 export const switchRebootRules: FaultRules<SwitchReboot> = {
+  blast: 'device',
+  settles: (fault, { links, spans }) =>
+    [...links, ...Object.values(spans)].flatMap(({ ends }) =>
+      ends.some(({ node }) => node === fault.switch.name) ? ends : [],
+    ),
   describe: fault => `reboot of ${fault.switch.name}`,
 
   /** The witnesses (uptime fell back), else a counter that is smaller than it was: it restarted with the switch. */

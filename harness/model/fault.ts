@@ -35,3 +35,10 @@ export type Fault =
   | { readonly kind: 'switch-reboot'; readonly switch: SwitchNode; readonly takes: Duration };
 
 export type FaultKind = Fault['kind'];
+
+/** How far a fault reaches, from least to most: one cable or fibre, or a whole device with everything that is cabled to it. */
+export const BLASTS = ['link', 'device'] as const;
+export type Blast = (typeof BLASTS)[number];
+
+/** Whether one reach is beyond another. */
+export const beyond = (a: Blast, b: Blast): boolean => BLASTS.indexOf(a) > BLASTS.indexOf(b);

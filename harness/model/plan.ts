@@ -1,5 +1,5 @@
 import type { Check } from './check.ts';
-import type { Fault } from './fault.ts';
+import type { Blast, Fault } from './fault.ts';
 import type { Load } from './load.ts';
 import type { PowerModel } from './power.ts';
 import type { Topology } from './topology.ts';
@@ -36,6 +36,8 @@ export interface Plan<PhaseName extends string = string> {
   readonly power?: PowerModel;
   readonly phases: Readonly<Record<PhaseName, Phase>>;
   readonly expect: readonly Check<NoInfer<PhaseName>>[];
+  /** The furthest that a fault of this plan may reach; one that reaches further is refused. Default: as far as the faults that it lists. */
+  readonly blast?: Blast;
   /** Default: `guarded` wherever a driver measures, `simple` in `sim`. */
   readonly decision?: DecisionRule;
   /** The load gate: the offered load before the first fault must be this much of its plan. Default 95 %. */

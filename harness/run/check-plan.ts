@@ -1,4 +1,5 @@
-import type { Fault } from '../model/fault.ts';
+import { faultRulesOf } from '../faults/fault-rules.ts';
+import { beyond, type Fault } from '../model/fault.ts';
 import type { Phase, Plan } from '../model/plan.ts';
 import { magnitude, type Quantity } from '../model/units.ts';
 import type { Check } from '../model/check.ts';
@@ -113,6 +114,9 @@ function* faultMistakes(plan: Plan): Generator<string> {
       const target = targetOf(fault);
       if (!hasTarget(plan, fault))
         yield `Phase "${name}" has ${fault.kind} on ${target}, which ${plan.topology.name} does not have.`;
+      const { blast } = faultRulesOf(fault);
+      if (plan.blast !== undefined && beyond(blast, plan.blast))
+        yield `Phase "${name}" has ${fault.kind} on ${target}, which reaches a whole ${blast}; the plan declares the blast "${plan.blast}".`;
       const key = JSON.stringify(fault);
       if (seen.has(key)) yield `Phase "${name}" names ${fault.kind} on ${target} twice.`;
       else if (spans.has(target) && 'span' in fault)
