@@ -85,7 +85,7 @@ const provider: LabProvider = {
       });
     });
     try {
-      return { inventory: await ready, stop };
+      return { inventory: await ready, state: path.join(folder, 'state'), stop };
     } catch (error) {
       await stop();
       // 5 is its word for what the user typed.

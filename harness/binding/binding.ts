@@ -9,6 +9,10 @@ export interface ReserveOptions {
   readonly step: (step: Step) => void;
   /** Options of the world, such as `defect` or `inventory`. An unknown one is refused with the list of known ones. */
   readonly options: Readonly<Record<string, string>>;
+  /** Why the testbed is taken, for people who find it taken: the scenario's title. */
+  readonly reason?: string;
+  /** Told where the journal of the reservation is: what is injected and not yet healed can be read there. Not called by worlds without. */
+  readonly onJournal?: (file: string) => void;
   /** Ends the reservation early: the run was interrupted. */
   readonly signal?: AbortSignal;
 }

@@ -3,6 +3,8 @@ import type { Topology } from '../model/topology.ts';
 /** A lab that exists only for a run: its inventory file, and how to end it. */
 export interface ProvidedLab {
   readonly inventory: string;
+  /** Folder for its leases and journal: they end with it. */
+  readonly state: string;
   stop(): Promise<void>;
 }
 

@@ -29,11 +29,12 @@ export interface SpanShaper {
     direction: 'a-to-b' | 'b-to-a',
     impairment: { readonly delayNs: number; readonly loss: number },
   ): Promise<void>;
-  /** Starts a paced flap that the box runs by itself on its own clock; resolves with how to end it. */
+  /** Starts a paced flap that the box runs by itself on its own clock, as the job of that name; its fault's undo ends it. */
   flap(options: {
     readonly everyNs: number;
     readonly downNs: number;
     readonly light: 'lost' | 'kept';
-  }): Promise<() => Promise<void>>;
+    readonly job: string;
+  }): Promise<void>;
   close(): Promise<void>;
 }

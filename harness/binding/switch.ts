@@ -38,6 +38,15 @@ export interface Switch {
   uptimeNs(): Promise<number>;
   /** Starts a reboot; resolves when the device has accepted it. */
   reboot(): Promise<void>;
+  /**
+   * The device's own way back to a configuration, for when an undo does not help. Absent: it has none. `make` keeps the first of a name, as
+   * only the first capture is a baseline; `drop` takes away what `make` made.
+   */
+  readonly checkpoint?: {
+    make(name: string): Promise<void>;
+    back(name: string): Promise<void>;
+    drop(name: string): Promise<void>;
+  };
   close(): Promise<void>;
 }
 

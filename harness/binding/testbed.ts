@@ -19,6 +19,8 @@ export interface RunningProbes {
 
 /** A fault in effect, with the only function that undoes it. */
 export interface InjectedFault {
+  /** From the sending of the first command to the acknowledgement of the last, ns of testbed time: how well its instant is known. */
+  readonly bracketNs?: number;
   /** Writes one `effect` line per witness: independent evidence that the fault is, or was, real. */
   witness(): Promise<void>;
   /** Undoes the fault and reads the device back. Safe to call twice; never throws for a failed read-back, it says so. */

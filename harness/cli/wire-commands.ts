@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { describeFault } from '../lab/describe-fault.ts';
-import type { DeviceAction } from '../lab/describe-fault.ts';
-import { readInventory } from '../lab/inventory.ts';
+import { guardedCommand } from '../drivers/device-guard.ts';
+import { changesOf, type DeviceChange } from '../lab/device-change.ts';
+import { writePrefix } from '../lab/connect.ts';
+import { type DriverName, readInventory, ttlOf } from '../lab/inventory.ts';
 import { solve } from '../lab/solver.ts';
 import type { Solution } from '../lab/solver.ts';
-import type { Fault } from '../model/fault.ts';
 import type { Topology } from '../model/topology.ts';
 import type { PlanDescription } from '../run/describe-plan.ts';
 
@@ -13,32 +13,48 @@ export async function commandsOf(
   plan: PlanDescription,
   { inventory }: { readonly inventory?: string },
 ): Promise<readonly string[]> {
-  const solution =
-    inventory === undefined
-      ? emulatedSolution(plan.topology)
-      : solve(plan.topology, readInventory(readFileSync(inventory, 'utf8'), inventory));
+  const read = inventory === undefined ? undefined : readInventory(readFileSync(inventory, 'utf8'), inventory);
+  const solution = read === undefined ? emulatedSolution(plan.topology) : solve(plan.topology, read);
+  const ttlS = ttlOf(read ?? {});
+  const driverOf = (device: string): DriverName =>
+    read?.devices[device]?.driver ?? emulatedDriver(plan.topology, device);
   const seen = new Set<string>();
   return plan.phases.flatMap(({ name, faults }) =>
     faults.flatMap(({ fault, on }) => {
       const key = JSON.stringify(fault);
       if (seen.has(key)) return [];
       seen.add(key);
-      return [`  ${name}: ${fault.kind} on ${on}`, ...actionsOf(fault, solution).flatMap(linesOf)];
+      const changes = changesOf(fault, solution);
+      return [
+        `  ${name}: ${fault.kind} on ${on}`,
+        ...changes.flatMap(change => linesOf(change, { ttlS, prefix: writePrefix(driverOf(change.device)) })),
+      ];
     }),
   );
 }
 
-const actionsOf = (fault: Fault, solution: Solution): readonly DeviceAction[] => describeFault(fault, solution);
-
-function linesOf({ device, commands, undo, readBack }: DeviceAction): readonly string[] {
+function linesOf(
+  { device, commands, undo, readBack, blast }: DeviceChange,
+  { ttlS, prefix }: { readonly ttlS: number; readonly prefix: string },
+): readonly string[] {
   const each = (label: string, lines: readonly string[]): readonly string[] =>
     lines.map((line, i) => `      ${(i === 0 ? label : '').padEnd(10)}${line}`);
+  const armed = undo.length > 0;
   return [
     `    on ${device}`,
     ...each('send', commands),
-    ...each('undo', undo.length > 0 ? undo : ['nothing: it comes back by itself']),
+    ...each('undo', armed ? undo : ['nothing: it comes back by itself']),
+    ...each('timer', [armed ? `on the device, armed before: it undoes ${ttlS} s after the last renewal` : 'none']),
     ...each('read back', readBack),
+    ...each('blast', [blast === 'link' ? 'this link' : 'the whole device']),
+    ...each('as', [guardedCommand(prefix, 'TOKEN LEASE', commands[0] ?? '')]),
   ];
+}
+
+/** The driver of a device of the emulated lab, which is called as its node, or `span-NAME`. */
+function emulatedDriver(topology: Topology, device: string): DriverName {
+  if (topology.switches.some(({ name }) => name === device)) return 'sonic';
+  return topology.hosts.some(({ name }) => name === device) ? 'gpu-node' : 'netem-span';
 }
 
 /**

@@ -65,14 +65,21 @@ export interface DeviceGuard {
   renew(): Promise<readonly Fired[]>;
   /** Runs one command under the lease. A non-zero exit of the command is a result. @throws Fenced, DeviceError */
   write(command: string, options?: RunOptions): Promise<ShellResult>;
+  /** Runs the lines of an undo under the lease, each whether or not the one before failed. @throws Fenced; DeviceError when a line fails */
+  runLines(lines: readonly string[]): Promise<void>;
   /** Lays the undo of a fault on the device and starts its timer. @throws Fenced, DeviceError */
   arm(fault: string, undo: readonly string[]): Promise<void>;
   /** Takes timer and undo of a fault away. @throws Fenced, DeviceError */
   disarm(fault: string): Promise<void>;
   /** Runs the undo that lies on the device for a fault, and takes it away when it exits with 0. @throws Fenced, DeviceError */
   runUndo(fault: string): Promise<void>;
-  /** Starts a program that outlives the session, its output in `file`; with the undo that ends it armed in the same command. */
-  startJob(program: string, file: string): Promise<DeviceJob>;
+  /**
+   * Starts a program that outlives the session, its output in `file`; with the undo that ends it armed in the same command. With `fault` it
+   * belongs to a fault whose armed undo ends it (`endJobLines` of that id).
+   *
+   * @throws Fenced, DeviceError
+   */
+  startJob(program: string, file: string, options?: { readonly fault?: string }): Promise<DeviceJob>;
   /** Ends every other login of our user there: for devices that can not compare a lease, before it is taken over. @throws DeviceError */
   endOtherSessions(): Promise<void>;
   /** Takes the lease off the device. @throws Fenced; DeviceError while undos are still armed */
@@ -132,9 +139,21 @@ const jobVariable = (id: string): string => `FARSPAN_JOB=${id}`;
 export const endJobLines = (id: string, file: string): readonly string[] => [
   `p=$(cat ${GUARD_FOLDER}/jobs/${id} 2> /dev/null)`,
   `[ -n "$p" ] && grep -qz ${jobVariable(id)} /proc/$p/environ 2> /dev/null && kill -TERM -$p`,
+  // What it was about to do must not come behind what undoes it.
+  'n=0; while [ -n "$p" ] && kill -0 -$p 2> /dev/null && [ $n -lt 20 ]; do n=$((n + 1)); sleep 0.1; done',
   ...(file === '/dev/null' ? [] : [`rm -f ${file}`]),
   'true',
 ];
+
+const JOB_LINES = [
+  /^p=\$\(cat \/run\/farspan\/jobs\/[A-Za-z0-9._-]+ 2> \/dev\/null\)$/,
+  /^\[ -n "\$p" \] && grep -qz FARSPAN_JOB=[A-Za-z0-9._-]+ \/proc\/\$p\/environ 2> \/dev\/null && kill -TERM -\$p$/,
+  /^n=0; while \[ -n "\$p" \] && kill -0 -\$p 2> \/dev\/null && \[ \$n -lt 20 \]; do n=\$\(\(n \+ 1\)\); sleep 0\.1; done$/,
+  /^true$/,
+];
+
+/** A line of `endJobLines`: it fails when the job has ended by itself, which is no failure. */
+const isJobLine = (line: string): boolean => JOB_LINES.some(form => form.test(line));
 
 /** As `farspan plan` prints it: what is sent for a command under a lease. */
 export const guardedCommand = (prefix: string, marker: string, command: string): string =>
@@ -212,6 +231,10 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
     }
     return command;
   };
+
+  /** One line that fails must not keep the others from being tried, nor be taken for done. */
+  const scriptOf = (lines: readonly string[]): string =>
+    [...lines.map(line => (isJobLine(line) ? line : `${permitted(line)} || e=1`)), 'exit ${e:-0}'].join('\n');
 
   const fenced = (tried: string, found: string): Fenced =>
     new Fenced(
@@ -301,17 +324,18 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
     },
     write: (command, run) => verb(['write', permitted(command)], run),
     async arm(fault, undo) {
-      // One line that fails must not keep the others from being tried, nor be taken for done.
-      const script = [...undo.map(line => `${permitted(line)} || e=1`), 'exit ${e:-0}'];
-      await done(['arm', String(ttlS), safeName(fault), ...script]);
+      await done(['arm', String(ttlS), safeName(fault), scriptOf(undo)]);
     },
     disarm: async fault => void (await done(['disarm', safeName(fault)])),
     runUndo: async fault => void (await done(['undo', safeName(fault)])),
-    async startJob(program, file) {
-      const id = safeName(newId());
+    runLines: async lines => void (await done(['write', scriptOf(lines)])),
+    async startJob(program, file, { fault } = {}) {
+      const id = safeName(fault ?? newId());
       permitted(program);
       const command = `${jobVariable(id)} setsid nohup ${program} > ${file} 2>&1 < /dev/null & echo $! > ${GUARD_FOLDER}/jobs/${id}; cat ${GUARD_FOLDER}/jobs/${id}`;
-      const { stdout } = await done(['job', String(ttlS), id, command, ...endJobLines(id, file)]);
+      const { stdout } = await done(
+        fault === undefined ? ['job', String(ttlS), id, command, ...endJobLines(id, file)] : ['write', command],
+      );
       const answer = stdout.trim();
       const pid = /^\d{1,10}$/.test(answer) ? Number(answer) : 0;
       if (pid > 1) return { id, pid };

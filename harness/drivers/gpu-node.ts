@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CollectiveJob, CollectiveRow, Host, ProbeJob, ProbeReceiver } from '../binding/host.ts';
 import type { Load } from '../model/load.ts';
 import { magnitude } from '../model/units.ts';
+import type { DeviceGuard, DeviceJob } from './device-guard.ts';
 import { deviceError, excerpt, label } from './device-text.ts';
 import { type Iperf3End, parseIperf3, probeCount } from './gpu/iperf3.ts';
 import { parseNcclText, roundsOf } from './gpu/nccl-tests.ts';
@@ -15,8 +16,9 @@ import {
   isRunning,
   safeAddress,
   safeInterface,
+  safeFile,
   safeUdpPort,
-  startDetached,
+  SIGNALS,
 } from './linux/detached-job.ts';
 import { ParseError, parsed } from './parse-error.ts';
 import { output, type Shell, succeed } from './ssh.ts';
@@ -24,6 +26,8 @@ import { output, type Shell, succeed } from './ssh.ts';
 export interface GpuNodeOptions {
   readonly name: string;
   readonly shell: Shell;
+  /** Every write goes through it; what it starts is armed there to be ended. */
+  readonly guard: DeviceGuard;
   /** The NIC that carries the fabric's traffic. Default `eth0`. */
   readonly nic?: string;
   /** Its RDMA link, `device/port`. Default `mlx5_0/1`. */
@@ -112,22 +116,22 @@ export function pathCommand(options: {
   return `traceroute -n -U -q 1 -w 1 --sport=${safeUdpPort(options.sourcePort)} -p ${safeUdpPort(options.targetPort)} ${safeAddress(options.target)}`;
 }
 
-/** What a GPU node's load and probes would send, and what undoes it. Nothing is sent. */
-export function collectivePlan(
-  load: Load,
-  ranks: readonly string[],
-): { readonly apply: readonly string[]; readonly undo: readonly string[] } {
-  return {
-    apply: [`setsid nohup ${collectiveCommand(load, ranks)} > FILE 2>&1 < /dev/null & echo $!`],
-    undo: ['kill -INT PID', 'rm -f FILE'],
-  };
-}
+const FILES = String.raw`/tmp/farspan-[a-z]+(-[a-z]+)*-[0-9a-f]{16}`;
+
+/** Everything that this driver may write. */
+export const GPU_NODE_WRITES: readonly RegExp[] = [
+  ...SIGNALS,
+  new RegExp(`^rm -f ${FILES}$`),
+  /^mpirun( -x [A-Z_]{1,40}=[A-Za-z0-9]{1,20}){0,4} -np \d{1,6} -H [0-9A-Za-z.:_,-]+ [a-z_]{1,30}_perf( -[a-zA-Z] \d{1,15}){0,12}$/,
+  /^iperf3 -s -1 -p \d{1,5} -J$/,
+  /^iperf3 -c [0-9A-Za-z.:_-]{1,253} -p \d{1,5} --cport \d{1,5} -u -b \d{1,15} -l \d{1,5} -t 0 -J$/,
+];
 
 const RDMA_LINK = /^[A-Za-z][A-Za-z0-9_]{0,30}\/\d{1,3}$/;
 
 /** A GPU node as Farspan's bindings see it: nvidia-smi, ethtool, rdma, nccl-tests, iperf3 and traceroute over SSH. */
 export function gpuNode(options: GpuNodeOptions): Host {
-  const { name, shell, priority = 3, stopWithinMs = 10_000 } = options;
+  const { name, shell, guard, priority = 3, stopWithinMs = 10_000 } = options;
   const nic = safeInterface(options.nic ?? 'eth0');
   const rdmaLink = options.rdmaLink ?? 'mlx5_0/1';
   if (!RDMA_LINK.test(rdmaLink)) throw new RangeError(`"${rdmaLink}" is no RDMA link such as mlx5_0/1.`);
@@ -206,16 +210,18 @@ export function gpuNode(options: GpuNodeOptions): Host {
     };
   };
 
-  const remove = async (file: string): Promise<void> => {
-    await shell.run(`rm -f ${file}`);
-  };
+  const start = (program: string, file: string): Promise<DeviceJob> => guard.startJob(program, safeFile(file));
+
+  /** Of a job that has ended: its armed undo takes away what is left of it, and itself. */
+  const forget = ({ id }: DeviceJob): Promise<void> => guard.runUndo(id);
 
   const startCollective = async (
     load: Load,
     ranks: readonly string[],
   ): Promise<CollectiveJob & { failures(): readonly string[] }> => {
     const file = newFile('nccl');
-    const pid = await startDetached(shell, collectiveCommand(load, ranks), file);
+    const job = await start(collectiveCommand(load, ranks), file);
+    const { pid } = job;
     const rounds: CollectiveRow[] = [];
     const failures: string[] = [];
     let consumed = 0;
@@ -255,11 +261,11 @@ export function gpuNode(options: GpuNodeOptions): Host {
       failures: () => failures,
       stop: () => {
         stopping ??= (async () => {
+          await endProcess(shell, guard, { pid, signal: 'INT', withinMs: stopWithinMs });
           try {
-            await endProcess(shell, { pid, signal: 'INT', withinMs: stopWithinMs });
             await pollOnce();
           } finally {
-            await remove(file);
+            await forget(job);
           }
         })();
         return stopping;
@@ -297,7 +303,8 @@ export function gpuNode(options: GpuNodeOptions): Host {
   }): Promise<ProbeReceiver & { end(): Promise<Iperf3End> }> => {
     const file = newFile('probe-receiver');
     const command = probeReceiverCommand(port);
-    const pid = await startDetached(shell, command, file);
+    const job = await start(command, file);
+    const { pid } = job;
     await listening(port);
     let ended: Promise<Iperf3End> | undefined;
     let stopped: Promise<void> | undefined;
@@ -328,12 +335,10 @@ export function gpuNode(options: GpuNodeOptions): Host {
       },
       stop: () => {
         stopped ??= (async () => {
-          try {
-            if (await isRunning(shell, pid)) await endProcess(shell, { pid, signal: 'INT', withinMs: stopWithinMs });
-            await ended?.catch(() => {});
-          } finally {
-            await remove(file);
-          }
+          if (await isRunning(shell, pid))
+            await endProcess(shell, guard, { pid, signal: 'INT', withinMs: stopWithinMs });
+          await ended?.catch(() => {});
+          await forget(job);
         })();
         return stopped;
       },
@@ -348,12 +353,12 @@ export function gpuNode(options: GpuNodeOptions): Host {
   }): Promise<ProbeJob> => {
     const file = newFile('probe-sender');
     const command = probeSenderCommand({ target, targetPort: receiver.port, sourcePort, packetsPerSecond });
-    let pid = await startDetached(shell, command, file);
+    let job = await start(command, file);
     // A real receiver listens some milliseconds after its process id is known; a client that came too early has ended by now.
-    for (let attempt = 0; attempt < 5 && !(await isRunning(shell, pid)); attempt++) {
+    for (let attempt = 0; attempt < 5 && !(await isRunning(shell, job.pid)); attempt++) {
       const early = excerpt(await output(shell, `cat ${file}`), 1500);
       if (!/Connection refused|unable to connect/.test(early) || attempt === 4) {
-        await remove(file);
+        await forget(job);
         throw deviceError({
           device: name,
           tried: command,
@@ -362,14 +367,15 @@ export function gpuNode(options: GpuNodeOptions): Host {
         });
       }
       await sleep(50 * 2 ** attempt);
-      pid = await startDetached(shell, command, file);
+      await forget(job);
+      job = await start(command, file);
     }
     let stopping: ReturnType<ProbeJob['stop']> | undefined;
     return {
       stop: () => {
         stopping ??= (async () => {
+          await endProcess(shell, guard, { pid: job.pid, signal: 'INT', withinMs: stopWithinMs });
           try {
-            await endProcess(shell, { pid, signal: 'INT', withinMs: stopWithinMs });
             const { packets } = await readEnd(file, command);
             if (packets === undefined)
               throw deviceError({
@@ -381,7 +387,7 @@ export function gpuNode(options: GpuNodeOptions): Host {
             return { sent: packets, received: await receiver.received() };
           } finally {
             await receiver.stop();
-            await remove(file);
+            await forget(job);
           }
         })();
         return stopping;

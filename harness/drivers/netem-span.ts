@@ -1,15 +1,18 @@
 import type { ShaperState, SpanShaper } from '../binding/span-shaper.ts';
 import { deviceError } from './device-text.ts';
-import { endProcess, safeInterface, startDetached } from './linux/detached-job.ts';
+import type { DeviceGuard } from './device-guard.ts';
+import { safeInterface } from './linux/detached-job.ts';
 import { parseIpLink, parseTcQdisc } from './linux/iproute2.ts';
 import { parsed } from './parse-error.ts';
-import { output, type Shell } from './ssh.ts';
+import { output, type Shell, succeeded } from './ssh.ts';
 
 type Way = 'a-to-b' | 'b-to-a';
 
 export interface NetemSpanOptions {
   readonly name: string;
   readonly shell: Shell;
+  /** Every write goes through it. */
+  readonly guard: DeviceGuard;
   /** Interface towards the span's first end and towards its second. Default `eth1` and `eth2`. */
   readonly interfaces?: { readonly a: string; readonly b: string };
   /** Rate of the span: with the delay it says how many packets netem must hold. */
@@ -55,6 +58,17 @@ export function impairmentCommand(options: {
   return `tc qdisc replace dev ${safeInterface(options.device)} root netem limit ${limitPackets} delay ${microseconds(delayNs)}${share}`;
 }
 
+const IMPAIRMENT = String.raw`tc qdisc replace dev [A-Za-z][\w.-]{0,14} root netem limit \d{1,10} delay [\d.]{1,20}us( loss [\d.]{1,12}%)?`;
+const LIGHT = String.raw`ip link set dev [A-Za-z][\w.-]{0,14} (up|down)`;
+const STEP = `(${IMPAIRMENT}|${LIGHT})(;(${IMPAIRMENT}|${LIGHT}))*`;
+
+/** Everything that this driver may write. */
+export const SPAN_WRITES: readonly RegExp[] = [
+  new RegExp(`^(${IMPAIRMENT}|${LIGHT})$`),
+  /^tc qdisc del dev [A-Za-z][\w.-]{0,14} root 2> \/dev\/null \|\| true$/,
+  new RegExp(String.raw`^sh -c 'while :; do ${STEP}; sleep [\d.]{1,20}; ${STEP}; sleep [\d.]{1,20}; done'$`),
+];
+
 /** Puts delay, loss and queue of one egress back as they were found: what we put there goes, what was there comes back. */
 export function restoreCommand(
   device: string,
@@ -86,12 +100,14 @@ export function flapProgram(options: {
 
 /** A Linux box with two interfaces that is a fibre: netem delays and drops at each egress, `ip link` takes the light. */
 export function netemSpan(options: NetemSpanOptions): SpanShaper {
-  const { name, shell, rateBps, mtuBytes = 1024 } = options;
+  const { name, shell, guard, rateBps, mtuBytes = 1024 } = options;
   const { a, b } = options.interfaces ?? { a: 'eth1', b: 'eth2' };
   // Egress towards the far end: what enters at the first end leaves at the second.
   const egress = (way: Way): string => safeInterface(way === 'a-to-b' ? b : a);
   const ask = async <T>(command: string, parser: (text: string) => T): Promise<T> =>
     parsed({ device: name, tried: command }, parser, await output(shell, command));
+
+  const send = async (command: string): Promise<void> => void succeeded(name, command, await guard.write(command));
 
   const both = async (way: Way) => {
     const device = egress(way);
@@ -138,7 +154,7 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
 
   const setImpairment: SpanShaper['setImpairment'] = async (way, impairment) => {
     const tried = await command(way, impairment);
-    await output(shell, tried);
+    await send(tried);
     const now = await read(way);
     // Emulators clamp silently: what was asked for is not what is set until it was read back.
     if (
@@ -155,7 +171,7 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
   };
 
   const setLight: SpanShaper['setLight'] = async (way, state) => {
-    await output(shell, lightCommand(egress(way), state));
+    await send(lightCommand(egress(way), state));
   };
 
   return {
@@ -179,7 +195,7 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
     },
     setLight,
     setImpairment,
-    flap: async ({ everyNs, downNs, light }) => {
+    flap: async ({ everyNs, downNs, light, job }) => {
       const ways: readonly Way[] = ['a-to-b', 'b-to-a'];
       const found = await Promise.all(ways.map(read));
       const each = (make: (way: Way, was: ShaperState) => string | Promise<string>): Promise<readonly string[]> =>
@@ -189,20 +205,7 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
         lost ? lightCommand(egress(way), 'off') : command(way, { delayNs: was.delayNs, loss: 1 }),
       );
       const up = await each((way, was) => (lost ? lightCommand(egress(way), 'on') : command(way, was)));
-      const pid = await startDetached(shell, flapProgram({ everyNs, downNs, down, up }), '/dev/null');
-      let ending: Promise<void> | undefined;
-      return () => {
-        ending ??= (async () => {
-          await endProcess(shell, { pid, signal: 'TERM', withinMs: 2000 });
-          // It may have been killed while down.
-          for (const [i, way] of ways.entries()) {
-            const was = found[i] as ShaperState;
-            if (light === 'lost') await setLight(way, was.light ? 'on' : 'off');
-            else await setImpairment(way, was);
-          }
-        })();
-        return ending;
-      };
+      await guard.startJob(flapProgram({ everyNs, downNs, down, up }), '/dev/null', { fault: job });
     },
     close: () => shell.close(),
   };

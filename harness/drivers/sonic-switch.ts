@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { PortStatus, RawPortCounters, Switch } from '../binding/switch.ts';
+import type { DeviceGuard } from './device-guard.ts';
 import { deviceError, label } from './device-text.ts';
 import { ParseError, parsed } from './parse-error.ts';
 import { snmpCounter, type SnmpSession, type SnmpValue } from './snmp.ts';
@@ -8,11 +9,13 @@ import { parsePfcCounters } from './sonic/pfc.ts';
 import { parseQueueCounters } from './sonic/queues.ts';
 import { parseBgpSummary, parseLldpTable } from './sonic/routing.ts';
 import { parseWatermarks } from './sonic/watermarks.ts';
-import { maybeApplied, output, type Shell } from './ssh.ts';
+import { maybeApplied, output, type Shell, succeeded } from './ssh.ts';
 
 export interface SonicSwitchOptions {
   readonly name: string;
   readonly shell: Shell;
+  /** Every write goes through it. */
+  readonly guard: DeviceGuard;
   /** Absent: the device has no SNMP; then there are no octets, packets, drops or states. */
   readonly snmp?: SnmpSession;
   /** ifIndex of a port. Default: read once from ifName and ifDescr. */
@@ -60,26 +63,30 @@ export function setPortCommand(port: string, state: 'up' | 'down'): string {
   return `sudo config interface ${state === 'up' ? 'startup' : 'shutdown'} ${safePort(port)}`;
 }
 
-/** What takes a port down would send, and what undoes it. Nothing is sent. */
-export function portDownPlan(port: string): { readonly apply: readonly string[]; readonly undo: readonly string[] } {
-  return { apply: [setPortCommand(port, 'down')], undo: [setPortCommand(port, 'up')] };
-}
-
 /** What reboots the switch. There is no undo: it comes back by itself. */
 export const REBOOT_COMMAND = 'sudo reboot';
+
+/** Everything that this driver may write. */
+export const SONIC_WRITES: readonly RegExp[] = [
+  /^sudo config interface (startup|shutdown) Ethernet\d{1,4}$/,
+  /^sudo reboot$/,
+  /^sudo config (checkpoint|rollback|delete-checkpoint) farspan-[A-Za-z0-9]{1,40}$/,
+];
 
 /**
  * A SONiC switch: IF-MIB over SNMP for octets, packets, drops and states (64-bit, exact), CLI tables for PFC, queues, ECN and
  * watermarks, COUNTERS_DB for the time paused. CLI counters have a per-user baseline (`sonic-clear`): nothing here ever clears.
  */
 export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick<Switch, 'sample'>> {
-  const { name, shell, snmp, priority = 3 } = options;
+  const { name, shell, guard, snmp, priority = 3 } = options;
   if (!Number.isInteger(priority) || priority < 0 || priority > 7)
     throw new RangeError(`${priority} is no PFC priority from 0 to 7.`);
   const queue = `UC${priority}`;
   const limit = pLimit(COMMANDS_AT_ONCE);
   const ask = <T>(command: string, parser: (text: string) => T): Promise<T> =>
     limit(async () => parsed({ device: name, tried: command }, parser, await output(shell, command)));
+
+  const send = async (command: string): Promise<void> => void succeeded(name, command, await guard.write(command));
 
   let indexes: Promise<ReadonlyMap<string, number>> | undefined;
   /** Port names to ifIndex, read once: ifName, or ifDescr where ifName is an alias. */
@@ -181,6 +188,9 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     );
   };
 
+  /** Made by this session. */
+  const checkpoints = new Set<string>();
+
   let objects: Promise<ReadonlyMap<string, string>> | undefined;
   /** Port name to the oid of its counters. They change with a restart of swss, so a missing one is read again. */
   const objectOf = async (port: string): Promise<string | undefined> => {
@@ -280,7 +290,17 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
       return { model: label(version.model), software: label(version.software), serial: label(version.serial), baseMac };
     },
     setPort: async (port, state) => {
-      await output(shell, setPortCommand(port, state));
+      await send(setPortCommand(port, state));
+    },
+    checkpoint: {
+      make: async checkpoint => {
+        if (!checkpoints.has(checkpoint)) await send(`sudo config checkpoint ${checkpoint}`);
+        checkpoints.add(checkpoint);
+      },
+      back: checkpoint => send(`sudo config rollback ${checkpoint}`),
+      drop: async checkpoint => {
+        if (checkpoints.delete(checkpoint)) await send(`sudo config delete-checkpoint ${checkpoint}`);
+      },
     },
     ports,
     counters,
@@ -306,7 +326,7 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     },
     reboot: async () => {
       try {
-        await output(shell, REBOOT_COMMAND);
+        await send(REBOOT_COMMAND);
       } catch (error) {
         // A switch that reboots closes the session before any exit status: that is its way to say yes. A time-out is none.
         if (!(maybeApplied(error) && error instanceof Error && error.message.includes('the connection was lost')))

@@ -559,9 +559,13 @@ export async function output(shell: Shell, command: string, options: RunOptions 
  * @throws DeviceError when it exits with another code than 0, or its output was cut
  */
 export async function succeed(shell: Shell, command: string, options: RunOptions = {}): Promise<ShellResult> {
-  const result = await shell.run(command, options);
+  return succeeded(shell.device, command, await shell.run(command, options), options);
+}
+
+/** A result that must be a success. @throws DeviceError as `succeed` */
+export function succeeded(device: string, command: string, result: ShellResult, options: RunOptions = {}): ShellResult {
   const { exitCode, stdout, stderr, truncated } = result;
-  const about = { device: shell.device, tried: command };
+  const about = { device, tried: command };
   if (truncated) {
     throw deviceError({
       ...about,

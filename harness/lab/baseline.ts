@@ -2,8 +2,8 @@ import { TestbedUnavailable } from '../binding/binding.ts';
 import type { ShaperState, SpanShaper } from '../binding/span-shaper.ts';
 import type { PortRef } from '../model/topology.ts';
 import { print } from '../model/units.ts';
-import type { Way } from './describe-fault.ts';
-import { wayAt, waysOf } from './describe-fault.ts';
+import type { Way } from './device-change.ts';
+import { wayAt, waysOf } from './device-change.ts';
 import { deviceOf, type OpenLab, switchOf } from './open-lab.ts';
 
 /** Delays closer than this are equal: `tc` prints netem's delay to about six significant digits. */

@@ -4,18 +4,19 @@ import { DeviceError } from '../binding/device-error.ts';
 import type { Host } from '../binding/host.ts';
 import type { SpanShaper } from '../binding/span-shaper.ts';
 import type { Switch } from '../binding/switch.ts';
-import { gpuNode } from '../drivers/gpu-node.ts';
-import { netemSpan } from '../drivers/netem-span.ts';
-import { sonicSwitch } from '../drivers/sonic-switch.ts';
+import { type DeviceGuard, deviceGuard } from '../drivers/device-guard.ts';
+import { GPU_NODE_WRITES, gpuNode } from '../drivers/gpu-node.ts';
+import { netemSpan, SPAN_WRITES } from '../drivers/netem-span.ts';
+import { SONIC_WRITES, sonicSwitch } from '../drivers/sonic-switch.ts';
 import { connectSnmp, type SnmpOptions, type SnmpSession } from '../drivers/snmp.ts';
 import { connectSsh, type Shell } from '../drivers/ssh.ts';
 import type { Step } from '../model/record.ts';
 import { magnitude } from '../model/units.ts';
 import { resolveCredential } from './credentials.ts';
-import type { Inventory, InventoryDevice } from './inventory.ts';
+import { type DriverName, type Inventory, type InventoryDevice, ttlOf } from './inventory.ts';
 
-/** A device with its session up, and the one question that every kind answers. */
-export type Opened = { readonly facts: () => Promise<DeviceFacts> } & (
+/** A device with its session up, the one question that every kind answers, and the only way to change it. */
+export type Opened = { readonly facts: () => Promise<DeviceFacts>; readonly guard: DeviceGuard } & (
   | { readonly kind: 'switch'; readonly driver: Switch }
   | { readonly kind: 'host'; readonly driver: Host }
   | { readonly kind: 'span'; readonly driver: SpanShaper }
@@ -31,6 +32,16 @@ export interface ConnectOptions {
 const SSH_DEADLINE_MS = 30_000;
 /** One SNMP operation. Management networks lose datagrams; an emulated lab answers over loopback, or not at all. */
 const SNMP_DEADLINE_MS = { wall: 5_000, virtual: 1_500 };
+
+/** What each driver may write, and what is put before it where the login is not root. */
+const WRITES: Readonly<Record<DriverName, { readonly allowed: readonly RegExp[]; readonly prefix: string }>> = {
+  sonic: { allowed: SONIC_WRITES, prefix: 'sudo ' },
+  'gpu-node': { allowed: GPU_NODE_WRITES, prefix: '' },
+  'netem-span': { allowed: SPAN_WRITES, prefix: '' },
+};
+
+/** As `farspan plan` prints a write of this driver. */
+export const writePrefix = (driver: DriverName): string => WRITES[driver].prefix;
 
 /** Logs in to a device of the inventory. @throws DeviceError, or TestbedUnavailable when a secret is missing */
 export async function openShell(
@@ -100,19 +111,20 @@ export async function connectDevice(name: string, options: ConnectOptions): Prom
     snmp?.close();
     throw error;
   }
+  const guard = deviceGuard({ shell, ...WRITES[entry.driver], ttlS: ttlOf(inventory) });
   if (entry.driver === 'sonic') {
-    const driver = sonicSwitch({ name, shell, ...(snmp === undefined ? {} : { snmp }) });
-    return { kind: 'switch', driver, facts: () => driver.facts() };
+    const driver = sonicSwitch({ name, shell, guard, ...(snmp === undefined ? {} : { snmp }) });
+    return { kind: 'switch', driver, guard, facts: () => driver.facts() };
   }
   // Only switches are read over SNMP so far.
   snmp?.close();
   if (entry.driver === 'gpu-node') {
-    const driver = gpuNode({ name, shell });
-    return { kind: 'host', driver, facts: () => driver.facts() };
+    const driver = gpuNode({ name, shell, guard });
+    return { kind: 'host', driver, guard, facts: () => driver.facts() };
   }
   const span = inventory.spans.find(({ device }) => device === name);
-  const driver = netemSpan({ name, shell, rateBps: span === undefined ? 0 : magnitude(span.rate) });
-  return { kind: 'span', driver, facts: () => spanBoxFacts(name, shell) };
+  const driver = netemSpan({ name, shell, guard, rateBps: span === undefined ? 0 : magnitude(span.rate) });
+  return { kind: 'span', driver, guard, facts: () => spanBoxFacts(name, shell) };
 }
 
 /** A Linux box says who it is by its kernel, its DMI serial (where it has one) and the MAC of its first span interface. */

@@ -13,7 +13,7 @@ export type Found =
   | { readonly kind: 'shaper'; readonly way: Way; readonly state: ShaperState }
   | { readonly kind: 'port'; readonly port: string; readonly adminUp: boolean }
   /** The device itself: it answers, its ports are as they were. */
-  | { readonly kind: 'device'; readonly ports: Readonly<Record<string, boolean>> };
+  | { readonly kind: 'device'; readonly ports: Readonly<Record<string, boolean>>; readonly boot?: string };
 
 /**
  * What a fault does to one device, as data: what is sent, what undoes it exactly, and what must be read after that. The journal holds
@@ -47,6 +47,8 @@ export interface Known {
   /** By the topology's sense of direction. */
   readonly shaper?: (span: string, way: Way) => ShaperState;
   readonly adminUp?: (ref: PortRef) => boolean;
+  /** Id of the boot that a reboot ends, where the device tells. */
+  readonly boot?: string;
   /** Id of the job that a flap is; JOB stands for it in a plan. */
   readonly job?: string;
 }
@@ -119,12 +121,18 @@ export function changesOf(fault: Fault, solution: Solution, known: Known = {}): 
     }
     case 'switch-reboot': {
       const device = solution.devices.get(fault.switch.name) ?? fault.switch.name;
-      const { adminUp } = known;
+      const { adminUp, boot } = known;
       const ports = solution
         .portsOf(fault.switch.name)
         .map(({ name, port }) => [port, { node: fault.switch.name, port: name }] as const);
       const found = adminUp
-        ? [{ kind: 'device' as const, ports: Object.fromEntries(ports.map(([port, ref]) => [port, adminUp(ref)])) }]
+        ? [
+            {
+              kind: 'device' as const,
+              ports: Object.fromEntries(ports.map(([port, ref]) => [port, adminUp(ref)])),
+              ...(boot !== undefined && { boot }),
+            },
+          ]
         : [];
       return [{ device, blast, commands: [REBOOT_COMMAND], undo: [], readBack: ['cat /proc/uptime'], found }];
     }

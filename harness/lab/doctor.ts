@@ -6,7 +6,6 @@ import { resolveCredential } from './credentials.ts';
 import type { Inventory, InventoryDevice } from './inventory.ts';
 import { loadInventory } from './lab-binding.ts';
 import { virtualClock } from './lab-clock.ts';
-import { requireSafe } from './loopback-only.ts';
 import { differs } from './right-box.ts';
 
 /** One thing that was looked at, and what to do when it is not right. */
@@ -178,19 +177,6 @@ export async function doctor(inventoryFile: string, options: DoctorOptions = {})
       ok: false,
       detail: error.message,
       fix: 'Correct the file at the lines named.',
-    });
-    return report();
-  }
-  try {
-    requireSafe(inventory);
-    say({ subject: 'inventory', check: 'safety', ok: true, detail: 'loopback addresses and role lab only' });
-  } catch (error) {
-    say({
-      subject: 'inventory',
-      check: 'safety',
-      ok: false,
-      detail: (error as Error).message,
-      fix: 'farspan run will refuse this lab. Nothing was connected to.',
     });
     return report();
   }

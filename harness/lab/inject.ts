@@ -1,20 +1,17 @@
 import type { InjectedFault } from '../binding/testbed.ts';
+import { faultRulesOf } from '../faults/fault-rules.ts';
 import type { Fault } from '../model/fault.ts';
 import type { EffectLine } from '../model/record.ts';
 import type { PortRef } from '../model/topology.ts';
 import { magnitude, print } from '../model/units.ts';
-import { type Baseline, sameShaper, shaperAt, shaperWords } from './baseline.ts';
-import { manualUndo, steeredEnd, type Way, waysOf } from './describe-fault.ts';
-import { nowOf, type OpenLab, switchOf } from './open-lab.ts';
-
-/** An undo that failed is tried this often in all. Every undo here is idempotent. */
-const UNDO_TRIES = 3;
-
-/** Longest wait for a switch to come back, ns of testbed time: ten times what was declared and this. */
-const REBOOT_GRACE_NS = { virtual: 1e9, wall: 600e9 };
+import { type Baseline, shaperAt, shaperWords } from './baseline.ts';
+import { changesOf, manualUndo, steeredEnd, type Way, waysOf } from './device-change.ts';
+import { deviceOf, nowOf, type OpenLab, switchOf } from './open-lab.ts';
+import { readBack } from './read-back.ts';
+import { injected, type KeptFault, restore, type Safekeeping, secure } from './safekeeping.ts';
 
 /**
- * Longest wait for a port that was put up to carry traffic, ns of testbed time. Auto-negotiation, link training and FEC of 100G and
+ * Longest wait for ports that were put up to carry traffic, ns of testbed time. Auto-negotiation, link training and FEC of 100G and
  * faster take seconds on a real port. Our choice.
  */
 const LINK_UP_WITHIN_NS = { virtual: 1e9, wall: 60e9 };
@@ -26,24 +23,14 @@ const ANOTHER_BOOT_NS = 20e6;
 
 export interface InjectOptions {
   readonly lab: OpenLab;
+  readonly keep: Safekeeping;
   readonly baseline: Baseline;
   readonly fault: Fault;
   readonly id: string;
-  /** Told what may be left on a device though no reading would show it for sure. */
-  readonly unsure: (words: string) => void;
 }
 
-interface ReadBack {
-  readonly expected: string;
-  readonly observed: string;
-  readonly verified: boolean;
-}
-
-interface InEffect {
-  witness(): Promise<readonly Pick<EffectLine, 'witness' | 'seen' | 'real'>[]>;
-  undo(): Promise<void>;
-  readBack(): Promise<ReadBack>;
-}
+/** Independent evidence of a fault that was commanded. */
+type Witness = () => Promise<readonly Pick<EffectLine, 'witness' | 'seen' | 'real'>[]>;
 
 const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
 
@@ -72,32 +59,7 @@ async function portsAt(
   );
 }
 
-/** Restores light, delay and loss of one direction; touches only what differs, so that a heal leaves no other side effect. */
-async function restoreShaper(options: InjectOptions, span: string, way: Way): Promise<void> {
-  const { lab, baseline } = options;
-  const { shaper, read, box } = shaperAt(lab, span);
-  const was = baseline.shaper(span, way);
-  const is = await read(way);
-  if (is.light !== was.light) await shaper.setLight(box(way), was.light ? 'on' : 'off');
-  if (!sameShaper({ ...is, light: was.light }, was))
-    await shaper.setImpairment(box(way), { delayNs: was.delayNs, loss: was.loss });
-}
-
-async function readShapers(options: InjectOptions, span: string, ways: readonly Way[]): Promise<ReadBack> {
-  const { lab, baseline } = options;
-  const states = await Promise.all(
-    ways.map(async way => ({ way, was: baseline.shaper(span, way), is: await shaperAt(lab, span).read(way) })),
-  );
-  const words = (pick: 'was' | 'is'): string =>
-    states.map(state => `${span} ${state.way}: ${shaperWords(state[pick])}`).join('; ');
-  return {
-    expected: words('was'),
-    observed: words('is'),
-    verified: states.every(({ was, is }) => sameShaper(was, is)),
-  };
-}
-
-async function cutSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-cut' }>): Promise<InEffect> {
+async function cutSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-cut' }>): Promise<Witness> {
   const { lab, baseline } = options;
   const { name, ends } = fault.span;
   const ways = waysOf(fault.direction);
@@ -117,43 +79,37 @@ async function cutSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'sp
   /** The end that no longer sees light from the far side. */
   const deaf = ways.map(way => (way === 'a-to-b' ? ends[1] : ends[0]));
   const boxName = lab.solution.spans.get(name)?.device ?? name;
-  return {
-    async witness() {
-      if (fault.light === 'lost') {
-        const shapers = await Promise.all(
-          ways.map(async way => {
-            const state = await read(way);
-            return { witness: boxName, seen: `${name} ${way}: ${shaperWords(state)}`, real: !state.light };
-          }),
-        );
-        return [...shapers, ...(await portsAt(lab, deaf, ({ operUp }) => !operUp))];
-      }
+  return async () => {
+    if (fault.light === 'lost') {
       const shapers = await Promise.all(
         ways.map(async way => {
           const state = await read(way);
-          const lost = (await dropped(way)) - (before.get(way) ?? 0n);
-          // No frame lost may only mean that none was sent since the fabric turned away: that proves nothing.
-          const real = state.loss < 1 ? false : lost > 0n ? true : null;
-          return {
-            witness: boxName,
-            seen: `${name} ${way}: ${shaperWords(state)}, ${lost} frames dropped since the fault`,
-            real,
-          };
+          return { witness: boxName, seen: `${name} ${way}: ${shaperWords(state)}`, real: !state.light };
         }),
       );
-      return [...shapers, ...(await portsAt(lab, ends, ({ operUp }) => (operUp ? null : false)))];
-    },
-    undo: async () => {
-      await Promise.all(ways.map(way => restoreShaper(options, name, way)));
-    },
-    readBack: () => readShapers(options, name, ways),
+      return [...shapers, ...(await portsAt(lab, deaf, ({ operUp }) => !operUp))];
+    }
+    const shapers = await Promise.all(
+      ways.map(async way => {
+        const state = await read(way);
+        const lost = (await dropped(way)) - (before.get(way) ?? 0n);
+        // No frame lost may only mean that none was sent since the fabric turned away: that proves nothing.
+        const real = state.loss < 1 ? false : lost > 0n ? true : null;
+        return {
+          witness: boxName,
+          seen: `${name} ${way}: ${shaperWords(state)}, ${lost} frames dropped since the fault`,
+          real,
+        };
+      }),
+    );
+    return [...shapers, ...(await portsAt(lab, ends, ({ operUp }) => (operUp ? null : false)))];
   };
 }
 
 /** netem keeps a loss in 32 bits and tells it rounded. */
 const LOSS_READ_WITHIN = 1e-3;
 
-async function degradeSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-degrade' }>): Promise<InEffect> {
+async function degradeSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-degrade' }>): Promise<Witness> {
   const { lab, baseline } = options;
   const { name, ends } = fault.span;
   if (!('loss' in fault.amount)) throw new RangeError('A lab degrades a span by loss, not by bit errors.');
@@ -167,30 +123,24 @@ async function degradeSpan(options: InjectOptions, fault: Extract<Fault, { kind:
     ways.map(way => shaper.setImpairment(box(way), { delayNs: baseline.shaper(name, way).delayNs, loss })),
   );
   const boxName = lab.solution.spans.get(name)?.device ?? name;
-  return {
-    async witness() {
-      const shapers = await Promise.all(
-        ways.map(async way => {
-          const state = await read(way);
-          const lost = (await dropped(way)) - (before.get(way) ?? 0n);
-          const set = Math.abs(state.loss - loss) <= LOSS_READ_WITHIN * loss;
-          return {
-            witness: boxName,
-            seen: `${name} ${way}: ${shaperWords(state)}, ${lost} frames dropped since the fault`,
-            real: set && state.light ? (lost > 0n ? true : null) : false,
-          };
-        }),
-      );
-      return [...shapers, ...(await portsAt(lab, ends, ({ operUp }) => (operUp ? null : false)))];
-    },
-    undo: async () => {
-      await Promise.all(ways.map(way => restoreShaper(options, name, way)));
-    },
-    readBack: () => readShapers(options, name, ways),
+  return async () => {
+    const shapers = await Promise.all(
+      ways.map(async way => {
+        const state = await read(way);
+        const lost = (await dropped(way)) - (before.get(way) ?? 0n);
+        const set = Math.abs(state.loss - loss) <= LOSS_READ_WITHIN * loss;
+        return {
+          witness: boxName,
+          seen: `${name} ${way}: ${shaperWords(state)}, ${lost} frames dropped since the fault`,
+          real: set && state.light ? (lost > 0n ? true : null) : false,
+        };
+      }),
+    );
+    return [...shapers, ...(await portsAt(lab, ends, ({ operUp }) => (operUp ? null : false)))];
   };
 }
 
-async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-flap' }>): Promise<InEffect> {
+async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 'span-flap' }>): Promise<Witness> {
   const { lab } = options;
   const { name, ends } = fault.span;
   const ways = waysOf('both');
@@ -205,75 +155,40 @@ async function flapSpan(options: InjectOptions, fault: Extract<Fault, { kind: 's
     );
   const before = { dropped: await dropped(), changes: await changes() };
   const boxName = lab.solution.spans.get(name)?.device ?? name;
-  const pace = { everyNs: magnitude(fault.every), downNs: magnitude(fault.down), light: fault.light };
-  const end = await shaper.flap(pace).catch((error: unknown) => {
-    // The loop may have started and only its answer be lost. Between two flaps the span reads as found.
-    options.unsure(
-      `${boxName} may still flap span ${name}: starting it failed with: ${firstLine(error)}. By hand: find the loop (ps -eo pid,args) and kill it`,
-    );
-    throw error;
-  });
-  return {
-    async witness() {
-      const lost = (await dropped()) - before.dropped;
-      const box = {
-        witness: boxName,
-        seen: `${lost} frames dropped on ${name} since the fault`,
-        real: lost > 0n ? true : null,
-      };
-      if (fault.light === 'kept') return [box];
-      const now = await changes();
-      const ports = ends.map((ref, i) => {
-        const { device, port } = lab.solution.port(ref);
-        const [was, is] = [before.changes[i], now[i]];
-        const moved = was === undefined || is === undefined ? null : is > was;
-        const seen =
-          moved === null
-            ? 'does not say when it last changed'
-            : moved
-              ? 'changed its state since the fault'
-              : 'did not change its state since the fault';
-        // A short phase may end before the first flap is detected: that alone does not deny the fault.
-        return { witness: device, seen: `port ${port} ${seen}`, real: moved ? true : null };
-      });
-      return [box, ...ports];
-    },
-    undo: async () => {
-      await end();
-      await Promise.all(ways.map(way => restoreShaper(options, name, way)));
-    },
-    readBack: () => readShapers(options, name, ways),
+  const pace = { everyNs: magnitude(fault.every), downNs: magnitude(fault.down), light: fault.light, job: options.id };
+  await shaper.flap(pace);
+  return async () => {
+    const lost = (await dropped()) - before.dropped;
+    const box = {
+      witness: boxName,
+      seen: `${lost} frames dropped on ${name} since the fault`,
+      real: lost > 0n ? true : null,
+    };
+    if (fault.light === 'kept') return [box];
+    const now = await changes();
+    const ports = ends.map((ref, i) => {
+      const { device, port } = lab.solution.port(ref);
+      const [was, is] = [before.changes[i], now[i]];
+      const moved = was === undefined || is === undefined ? null : is > was;
+      const seen =
+        moved === null
+          ? 'does not say when it last changed'
+          : moved
+            ? 'changed its state since the fault'
+            : 'did not change its state since the fault';
+      // A short phase may end before the first flap is detected: that alone does not deny the fault.
+      return { witness: device, seen: `port ${port} ${seen}`, real: moved ? true : null };
+    });
+    return [box, ...ports];
   };
 }
 
-async function downLink(options: InjectOptions, fault: Extract<Fault, { kind: 'link-down' }>): Promise<InEffect> {
-  const { lab, baseline } = options;
+async function downLink(options: InjectOptions, fault: Extract<Fault, { kind: 'link-down' }>): Promise<Witness> {
+  const { lab } = options;
   const { ends } = fault.link;
-  const { device, port, ref } = steeredEnd(ends, lab.solution);
-  const owner = switchOf(lab, ref.node);
-  const was = baseline.adminUp(ref);
-  const before = await Promise.all(switchEnds(lab, ends).map(async end => ({ end, ...(await statusOf(lab, end)) })));
-  /** Switch ends that carried traffic before: the link is as it was found when they all do again. */
-  const carried = before.filter(({ operUp }) => operUp).map(({ end }) => end);
-  await owner.setPort(port, 'down');
-  const word = (up: boolean | undefined): string =>
-    `${device} port ${port} administratively ${up === undefined ? 'unknown' : up ? 'up' : 'down'}`;
-  /** Up to when the link may take; one deadline for all tries of the heal. */
-  let deadlineNs: number | undefined;
-  return {
-    witness: () => portsAt(lab, ends, ({ operUp }) => !operUp),
-    undo: () => owner.setPort(port, was ? 'up' : 'down'),
-    readBack: async () => {
-      const is = (await owner.ports()).get(port)?.adminUp;
-      const expected = [word(was), ...(carried.length > 0 ? ['link up at its ends'] : [])].join(', ');
-      if (is !== was || !was) return { expected, observed: word(is), verified: is === was };
-      deadlineNs ??= (await nowOf(lab)) + LINK_UP_WITHIN_NS[lab.clock.kind];
-      const late = await awaitUp(lab, { ends: carried, deadlineNs });
-      return late.length === 0
-        ? { expected, observed: expected, verified: true }
-        : { expected, observed: [word(is), ...late].join(', '), verified: false };
-    },
-  };
+  const { port, ref } = steeredEnd(ends, lab.solution);
+  await switchOf(lab, ref.node).setPort(port, 'down');
+  return () => portsAt(lab, ends, ({ operUp }) => !operUp);
 }
 
 const switchEnds = (lab: OpenLab, ends: readonly PortRef[]): readonly PortRef[] =>
@@ -303,7 +218,7 @@ async function awaitUp(
 async function rebootSwitch(
   options: InjectOptions,
   fault: Extract<Fault, { kind: 'switch-reboot' }>,
-): Promise<InEffect> {
+): Promise<Witness> {
   const { lab } = options;
   const node = fault.switch.name;
   const device = switchOf(lab, node);
@@ -315,7 +230,6 @@ async function rebootSwitch(
   };
   const before = await bootedNs();
   await device.reboot();
-  const takesNs = magnitude(fault.takes);
 
   const look = async (): Promise<{ readonly seen: string; readonly again: boolean | null }> => {
     try {
@@ -329,55 +243,24 @@ async function rebootSwitch(
       return { seen: `does not answer: ${firstLine(error)}`, again: null };
     }
   };
-  return {
-    async witness() {
-      const own = await look();
-      // Silence of one device may be the management network; its neighbours' ports say whether it is gone.
-      const neighbours = lab.topology.links
-        .filter(({ ends }) => ends.some(end => end.node === node))
-        .flatMap(({ ends }) => ends.filter(end => end.node !== node))
-        .concat(
-          Object.values(lab.topology.spans).flatMap(({ ends }) =>
-            ends.some(end => end.node === node) ? ends.filter(end => end.node !== node) : [],
-          ),
-        );
-      const around =
-        own.again === null ? await portsAt(lab, neighbours.slice(0, 2), ({ operUp }) => (operUp ? null : true)) : [];
-      return [{ witness: name, seen: own.seen, real: own.again }, ...around];
-    },
-    async undo() {
-      const begun = await nowOf(lab);
-      const mostNs = 10 * takesNs + REBOOT_GRACE_NS[lab.clock.kind];
-      // Half of what was declared first, then in growing steps: asking a device that boots costs a deadline of wall time.
-      let stepNs = Math.max(1e6, takesNs / 2);
-      while ((await look()).again !== true) {
-        const left = begun + mostNs - (await nowOf(lab));
-        if (left <= 0) throw new Error(`${name} did not come back within ${print(mostNs, 'duration')}`);
-        await lab.clock.elapse({ forNs: Math.min(stepNs, left) });
-        stepNs *= 1.5;
-      }
-    },
-    async readBack() {
-      const { seen, again } = await look();
-      const shut = again ? await shutPorts(options, node) : [];
-      return {
-        expected: `${name} has rebooted, its ports as they were`,
-        observed: `${name} ${seen}${shut.length > 0 ? `; not as they were: ${shut.join(', ')}` : again ? ', its ports as they were' : ''}`,
-        verified: again === true && shut.length === 0,
-      };
-    },
+  return async () => {
+    const own = await look();
+    // Silence of one device may be the management network; its neighbours' ports say whether it is gone.
+    const neighbours = lab.topology.links
+      .filter(({ ends }) => ends.some(end => end.node === node))
+      .flatMap(({ ends }) => ends.filter(end => end.node !== node))
+      .concat(
+        Object.values(lab.topology.spans).flatMap(({ ends }) =>
+          ends.some(end => end.node === node) ? ends.filter(end => end.node !== node) : [],
+        ),
+      );
+    const around =
+      own.again === null ? await portsAt(lab, neighbours.slice(0, 2), ({ operUp }) => (operUp ? null : true)) : [];
+    return [{ witness: name, seen: own.seen, real: own.again }, ...around];
   };
 }
 
-async function shutPorts({ lab, baseline }: InjectOptions, node: string): Promise<readonly string[]> {
-  const ports = await switchOf(lab, node).ports();
-  return lab.solution
-    .portsOf(node)
-    .filter(({ name, port }) => ports.get(port)?.adminUp !== baseline.adminUp({ node, port: name }))
-    .map(({ port }) => port);
-}
-
-function begin(options: InjectOptions): Promise<InEffect> {
+function begin(options: InjectOptions): Promise<Witness> {
   const { fault } = options;
   if (fault.kind === 'span-cut') return cutSpan(options, fault);
   if (fault.kind === 'span-flap') return flapSpan(options, fault);
@@ -388,38 +271,58 @@ function begin(options: InjectOptions): Promise<InEffect> {
 }
 
 /**
- * Makes a fault true and returns the only function that undoes it. When the command itself fails half way, what was
- * done is undone before the error is passed on.
+ * Makes a fault true and returns the only function that undoes it. Before anything is sent the journal holds what will be, and each
+ * device an armed undo. When a command fails half way, what was done is undone before the error is passed on.
  */
 export async function inject(options: InjectOptions): Promise<InjectedFault> {
-  const { lab, baseline, fault, id } = options;
-  const delayNs = (span: string, way: Way): number => baseline.shaper(span, way).delayNs;
-  const manual = manualUndo(fault, lab.solution, { delayNs });
-  let inEffect: InEffect;
+  const { lab, keep, baseline, fault, id } = options;
+  const rules = faultRulesOf(fault);
+  const boot = fault.kind === 'switch-reboot' ? (await guardOf(options, fault.switch.name).survey()).boot : undefined;
+  const known = { shaper: baseline.shaper, adminUp: baseline.adminUp, job: id, ...(boot !== undefined && { boot }) };
+  const changes = changesOf(fault, lab.solution, known);
+  const kept: KeptFault = { id, what: rules.describe(fault), declared: fault, changes };
+  /** Ports that carried traffic before: the fault is healed when they all do again. */
+  const settles = switchEnds(lab, rules.settles(fault, lab.topology));
+  const before = await Promise.all(settles.map(async end => ({ end, ...(await statusOf(lab, end)) })));
+  const carried = before.filter(({ operUp }) => operUp).map(({ end }) => end);
+  const settled = async (): Promise<readonly string[]> =>
+    awaitUp(lab, { ends: carried, deadlineNs: (await nowOf(lab)) + LINK_UP_WITHIN_NS[lab.clock.kind] });
+
+  await secure(keep, kept);
+  let witness: Witness;
+  let bracketNs: number;
   try {
-    inEffect = await begin(options);
+    const sentNs = await nowOf(lab);
+    witness = await begin(options);
+    bracketNs = (await nowOf(lab)) - sentNs;
+    injected(keep, id);
+    await probeEffect(options, kept);
+    await keep.lease.renew();
   } catch (error) {
-    await undoPartly(options);
-    throw error;
+    const { verified, observed } = await restore(keep, kept, settled);
+    if (verified) throw error;
+    throw new Error(`${firstLine(error)}; and ${kept.what} could not be undone: ${observed}. ${manualUndo(changes)}`, {
+      cause: error,
+    });
   }
   let outcome: ReturnType<InjectedFault['heal']> | undefined;
 
   const heal = async (): ReturnType<InjectedFault['heal']> => {
-    let result: ReadBack = { expected: 'as it was found', observed: 'not known', verified: false };
-    for (let attempt = 1; attempt <= UNDO_TRIES && !result.verified; attempt++) {
-      try {
-        await inEffect.undo();
-        result = await inEffect.readBack();
-      } catch (error) {
-        result = { ...result, observed: firstLine(error) };
-      }
-    }
+    const { expected, observed, verified, by } = await restore(keep, kept, settled);
     const healedNs = await nowOf(lab).catch(() => Number.NaN);
-    return { healedNs, ...result, ...(result.verified ? {} : { manual }) };
+    return {
+      healedNs,
+      expected,
+      observed,
+      verified,
+      ...(by !== 'undo' && { by }),
+      ...(!verified && { manual: manualUndo(changes) }),
+    };
   };
   return {
+    bracketNs,
     async witness() {
-      const seen = await inEffect.witness();
+      const seen = await witness();
       const atNs = await nowOf(lab);
       for (const effect of seen) lab.record({ kind: 'effect', fault: id, atNs, ...effect });
     },
@@ -427,17 +330,26 @@ export async function inject(options: InjectOptions): Promise<InjectedFault> {
   };
 }
 
-/** After an injection that failed half way: puts back what can be put back; the leftover audit at release says what could not. */
-async function undoPartly(options: InjectOptions): Promise<void> {
-  const { lab, fault } = options;
-  try {
-    if (fault.kind === 'span-cut' || fault.kind === 'span-flap' || fault.kind === 'span-degrade') {
-      await Promise.all(waysOf('both').map(way => restoreShaper(options, fault.span.name, way)));
-    } else if (fault.kind === 'link-down') {
-      const { port, ref } = steeredEnd(fault.link.ends, lab.solution);
-      await switchOf(lab, ref.node).setPort(port, options.baseline.adminUp(ref) ? 'up' : 'down');
-    }
-  } catch {
-    // The error that brought us here is the one to report; the audit at release reads every device again.
+/**
+ * A command that was acknowledged and changed nothing is no fault: the device must not read as it was found. A flap and a reboot show
+ * themselves in time only; their witnesses tell.
+ */
+async function probeEffect({ keep, fault }: InjectOptions, { id, what, changes }: KeptFault): Promise<void> {
+  if (fault.kind === 'span-flap' || fault.kind === 'switch-reboot') return;
+  for (const change of changes) {
+    const at = keep.devices.get(change.device);
+    if (at && (await readBack(change, at)).verified)
+      throw new Error(
+        `${change.device} took the commands of ${what} and reads as before: ${change.commands.join('; ')}`,
+      );
   }
+  keep.journal.state(id, 'seen');
+  keep.boundary('effect seen');
 }
+
+const guardOf = ({ lab, keep }: InjectOptions, node: string) => {
+  const device = deviceOf(lab, node);
+  const guard = keep.guards.get(device);
+  if (!guard) throw new RangeError(`${device} is not leased.`);
+  return guard;
+};

@@ -2,7 +2,8 @@ import type { Document } from 'yaml';
 import { isMap, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { TestbedUnavailable } from '../binding/binding.ts';
-import type { Distance, Rate } from '../model/units.ts';
+import { BLASTS } from '../model/fault.ts';
+import type { Distance, Duration, Rate } from '../model/units.ts';
 import { magnitude } from '../model/units.ts';
 import { nearMiss, suggest } from './near-miss.ts';
 
@@ -39,6 +40,20 @@ const length = z
   .string()
   .refine(value => isPositive(value, /^[^ ]+ k?m$/), 'expected a length such as "80 km"')
   .describe('A length: number, space, unit (m, km)') as unknown as z.ZodType<Distance>;
+
+const ttl = z
+  .string()
+  .refine(
+    value =>
+      /^\d+ (s|min)$/.test(value) &&
+      isPositive(value, /./) &&
+      magnitude(value as Duration) >= 2e9 &&
+      magnitude(value as Duration) <= 3600e9,
+    'expected whole seconds or minutes from "2 s" to "60 min"',
+  )
+  .describe(
+    'How long a lease and the undo timers on devices last without renewal; default "60 s"',
+  ) as unknown as z.ZodType<Duration>;
 
 const port = z.number().int().min(1).max(65535);
 const name = z
@@ -103,6 +118,10 @@ const device = z.strictObject({
     .string()
     .regex(/^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$/, 'expected a MAC such as "02:00:5e:00:00:01"')
     .optional(),
+  powerCycle: z
+    .literal(true)
+    .optional()
+    .describe('It may be booted when neither undo nor configuration rollback put it back'),
 });
 
 const schema = z.strictObject({
@@ -113,6 +132,8 @@ const schema = z.strictObject({
     .strictObject({ host: z.string().min(1), port })
     .optional()
     .describe('Where SNMP traps are received'),
+  ttl: ttl.optional(),
+  blast: z.enum(BLASTS).optional().describe('The furthest that a fault may reach in this lab; default "device"'),
   credentials: z.record(name, credential),
   devices: z.record(name, device),
   links: z.array(z.strictObject({ ends: z.tuple([end, end]), rate, length })),
@@ -130,6 +151,13 @@ export interface Inventory extends Readonly<z.output<typeof schema>> {
   /** `lab.yaml:14:5`, the place of a key path in the file. */
   where(path: readonly (string | number)[]): string;
 }
+
+/** Time-to-live of leases and undo timers, whole seconds. Our choice: long enough for a busy runner, short enough to wait for. */
+export const ttlOf = ({ ttl: stated = '60 s' }: Pick<Inventory, 'ttl'>): number => magnitude(stated) / 1e9;
+
+/** What a device is known by in the lease store, whatever an inventory calls it: its host key, or where it is. */
+export const deviceKey = ({ ssh }: Pick<InventoryDevice, 'ssh'>): string =>
+  ssh.hostKey?.replace(/=+$/, '') ?? `${ssh.host}:${ssh.port}`;
 
 /** The inventory file is wrong. Its message names file, line, column, key path, what was expected and what is known. */
 export class InventoryError extends TestbedUnavailable {

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { hostname, userInfo } from 'node:os';
+import path from 'node:path';
 import type { Binding, ReserveOptions } from '../binding/binding.ts';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import { DeviceError } from '../binding/device-error.ts';
@@ -9,24 +11,33 @@ import type { Testbed } from '../binding/testbed.ts';
 import type { Topology } from '../model/topology.ts';
 import { captureBaseline } from './baseline.ts';
 import { connectDevice, type Opened } from './connect.ts';
-import { type Inventory, readInventory } from './inventory.ts';
+import { deviceKey, type Inventory, readInventory, ttlOf } from './inventory.ts';
 import { type LabClock, reachClock, virtualClock, wallClock } from './lab-clock.ts';
-import { labTestbed } from './lab-testbed.ts';
+import { type LabTestbed, labTestbed } from './lab-testbed.ts';
+import { fileLeaseStore } from './file-lease-store.ts';
+import { clearUndos, holdLease } from './held-lease.ts';
+import { type Journal, knownLeases, openJournal } from './journal.ts';
+import { LabDirty, refuseDirtyLab } from './lab-dirty.ts';
 import { listenForTraps } from './listen-for-traps.ts';
-import { requireSafe } from './loopback-only.ts';
 import { suggest } from './near-miss.ts';
 import type { OpenLab } from './open-lab.ts';
+import { requireLabRole } from './require-lab-role.ts';
 import { rightBox } from './right-box.ts';
+import type { Safekeeping } from './safekeeping.ts';
 import { type Solution, solve } from './solver.ts';
+import { stateFolder } from './state-folder.ts';
+import { thisProcess } from './this-process.ts';
 
 /** Options of this world; those that a lab provider reads pass through unread. */
-const OWN_OPTIONS = ['inventory'];
+const OWN_OPTIONS = ['inventory', 'state'];
 const PROVIDER_OPTIONS = ['defect', 'trainPackets', 'bootTime', 'pace'];
 
 export interface LabBindingParts {
   /** Opens the session of one device; another one is for tests. */
   readonly connect?: typeof connectDevice;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Called between two steps of lease, journal and undo, for tests that stop or kill the process there. */
+  readonly boundary?: (name: string) => void;
 }
 
 function inventoryFile(options: Readonly<Record<string, string>>): string {
@@ -115,35 +126,134 @@ function byNode<D>(named: readonly Named[], kind: Opened['kind']): ReadonlyMap<s
   );
 }
 
+/** Who takes a lease, for the people who read it: `ada@runner-3`. */
+export const leaseOwner = (): string => `${userInfo().username}@${hostname()}`;
+
+/** The devices of a solution by their keys in the lease store. */
+const keysOf = (inventory: Inventory, solution: Solution): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    places(solution).flatMap(({ device }) => {
+      const entry = inventory.devices[device];
+      return entry ? [[device, deviceKey(entry)]] : [];
+    }),
+  );
+
 /**
- * The binding for everything that is reached over the wire: an emulated lab or racks in an inventory. Nothing is written
- * to a device before it has shown the serial and MAC of the inventory.
+ * The binding for everything that is reached over the wire: an emulated lab or racks in an inventory. Nothing is written to a device
+ * before it has shown the serial and MAC of the inventory and carries our lease; nothing is made untrue there before its undo is armed.
  *
- * Not crash-safe: until leases and a journal exist it talks to loopback only.
+ * @throws (reserve) TestbedUnavailable, InventoryError; LeaseRefused when somebody holds a device; LabDirty when a run that is gone left
+ *   faults open there
  */
-export function labBinding({ connect = connectDevice, env = process.env }: LabBindingParts = {}): Binding {
+export function labBinding({
+  connect = connectDevice,
+  env = process.env,
+  boundary = () => {},
+}: LabBindingParts = {}): Binding {
   return {
     async reserve(topology: Topology, options: ReserveOptions): Promise<Testbed> {
       const { record, step, signal } = options;
       const inventory = await loadInventory(inventoryFile(options.options));
-      requireSafe(inventory);
       const solution = solve(topology, inventory);
+      requireLabRole(
+        inventory,
+        places(solution).map(({ device }) => device),
+      );
       signal?.throwIfAborted();
 
       // The signal stops a reservation, never a session: healing needs the sessions most when a run was interrupted.
       const clock: LabClock =
         inventory.clock === undefined ? wallClock({}) : virtualClock({ url: inventory.clock, step });
       await reachClock(clock);
-      const named = await openAll(inventory, solution, { connect, env, step });
+      const state = stateFolder(options.options['state'], env);
+      const keys = keysOf(inventory, solution);
+      const file = path.resolve(inventory.file);
+      /** What is to be undone when the reservation fails, and at its end; the latest first. */
+      const undo: (() => Promise<readonly string[]> | void)[] = [];
+      const giveBack = async (): Promise<readonly string[]> => {
+        const words: string[] = [];
+        for (const act of undo.splice(0).toReversed()) {
+          try {
+            words.push(...((await act()) ?? []));
+          } catch (error) {
+            words.push(firstLine(error));
+          }
+        }
+        return words;
+      };
       try {
+        const store = fileLeaseStore({ folder: state });
+        undo.push(() => store.close());
+        await refuseDirtyLab({ state, keys: Object.values(keys), store, inventory: file });
+        const named = await openAll(inventory, solution, { connect, env, boundary, step });
+        undo.push(async () => {
+          await closeAll(named);
+          return [];
+        });
         const facts = await Promise.all(named.map(({ device, opened }) => rightBox(device, { opened, inventory })));
         signal?.throwIfAborted();
+
+        const epochNs = await clock.now();
+        const event = (node: string, what: string): void => record({ kind: 'event', atNs: 0, node, what });
+        const guards = new Map(named.map(({ device, opened }) => [device, opened.guard]));
+        let testbed: LabTestbed | undefined;
+        let lost: Error | undefined;
+        const lease = await holdLease({
+          store,
+          guards,
+          boundary,
+          wanted: {
+            devices: [...new Set(Object.values(keys))],
+            owner: leaseOwner(),
+            reason: options.reason ?? topology.name,
+            lab: inventory.name,
+            inventory: file,
+            ttlS: ttlOf(inventory),
+          },
+          ended: id => knownLeases(state).includes(id),
+          onFired: (device, fired) => void testbed?.timerFired(device, fired),
+          onLost: error => {
+            lost = error;
+            testbed?.break(error);
+          },
+        });
+        let journal: Journal | undefined;
+        undo.push(async () => {
+          const left = await lease.release();
+          if (left.length === 0 && journal?.unclosed().length === 0) journal.close();
+          else journal?.leave();
+          return left;
+        });
+        journal = openJournal({
+          state,
+          header: {
+            lease: lease.lease.id,
+            token: lease.lease.token,
+            ttlS: lease.lease.ttlS,
+            lab: inventory.name,
+            inventory: file,
+            devices: keys,
+            process: thisProcess(),
+            begunAt: new Date().toISOString(),
+          },
+        });
+        options.onJournal?.(journal.file);
+        boundary('journal begun');
+
+        // What earlier holders left in effect is undone before anything is looked at.
+        const { cleared, failed } = await clearUndos(guards, lease.surveys);
+        for (const words of cleared) event('farspan', `an undo that an earlier holder left was run: ${words}`);
+        if (failed.length > 0)
+          throw new LabDirty(
+            `${inventory.name} was left with faults that could not be undone:\n  ${failed.join('\n  ')}\n  Run: farspan recover --inventory ${file}`,
+          );
+
         const lab: OpenLab = {
           topology,
           inventory,
           solution,
           clock,
-          epochNs: await clock.now(),
+          epochNs,
           switches: byNode<Switch>(named, 'switch'),
           hosts: byNode<Host>(named, 'host'),
           shapers: byNode<SpanShaper>(named, 'span'),
@@ -158,26 +268,32 @@ export function labBinding({ connect = connectDevice, env = process.env }: LabBi
         record({ kind: 'testbed', name: inventory.name, devices });
         const baseline = await captureBaseline(lab);
         const traps = await listenForTraps(lab, { env });
-        try {
-          return await labTestbed({
-            lab,
-            baseline,
-            close: async () => {
-              await traps.close();
-              await closeAll(named);
-            },
-          });
-        } catch (error) {
+        undo.push(async () => {
           await traps.close();
-          throw error;
-        }
+          return [];
+        });
+        const keep: Safekeeping = {
+          lease,
+          journal,
+          guards,
+          devices: new Map(named.map(({ device, opened }) => [device, opened])),
+          clock,
+          mayPowerCycle: device => inventory.devices[device]?.powerCycle === true,
+          quarantine: async () => {},
+          boundary,
+        };
+        testbed = await labTestbed({ lab, keep, baseline, close: giveBack });
+        if (lost) testbed.break(lost);
+        return testbed;
       } catch (error) {
-        await closeAll(named);
+        await giveBack();
         if (error instanceof DeviceError) throw new TestbedUnavailable(error.message, { cause: error });
         throw error;
       }
     },
   };
 }
+
+const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
 
 export default labBinding();

@@ -1,7 +1,9 @@
 import type { Until } from '../binding/clock.ts';
 import type { InjectedFault, RunningLoad, RunningProbes, Testbed } from '../binding/testbed.ts';
+import type { Fired } from '../drivers/device-guard.ts';
 import { maybeApplied } from '../drivers/ssh.ts';
-import type { Fault } from '../model/fault.ts';
+import { faultRulesOf } from '../faults/fault-rules.ts';
+import { beyond, type Fault } from '../model/fault.ts';
 import type { Load } from '../model/load.ts';
 import type { RecordLine } from '../model/record.ts';
 import type { Topology } from '../model/topology.ts';
@@ -9,6 +11,7 @@ import { type Baseline, leftovers } from './baseline.ts';
 import { CounterHistory } from './counter-history.ts';
 import { inject } from './inject.ts';
 import { suggest } from './near-miss.ts';
+import type { Safekeeping } from './safekeeping.ts';
 import { type ObserveOptions, observeAll, sampleSwitches } from './observe.ts';
 import { nowOf, type OpenLab } from './open-lab.ts';
 import { type LabLoad, refusesLoad, runLoad } from './run-load.ts';
@@ -22,30 +25,35 @@ const POLL_NS = 200e6;
 
 export interface LabTestbedOptions {
   readonly lab: OpenLab;
+  readonly keep: Safekeeping;
   readonly baseline: Baseline;
-  /** Closes sessions and trap receiver; called once. */
-  readonly close: () => Promise<void>;
+  /** Gives the lease back, closes journal, sessions and trap receiver; called once. Resolves with what could not be given back. */
+  readonly close: () => Promise<readonly string[]>;
 }
 
 /** Everything a scenario can do to devices that are reached over the wire. */
-class LabTestbed implements Testbed {
+export class LabTestbed implements Testbed {
   readonly name: string;
   readonly measured = true;
   readonly #lab: OpenLab;
+  readonly #keep: Safekeeping;
   readonly #baseline: Baseline;
-  readonly #close: () => Promise<void>;
+  readonly #close: LabTestbedOptions['close'];
   readonly #history = new CounterHistory();
   readonly #quiet = new Map<string, number>();
   readonly #loads: LabLoad[] = [];
   readonly #probes: RunningProbes[] = [];
   readonly #injected: { readonly id: string; readonly fault: InjectedFault }[] = [];
   readonly #unsure: string[] = [];
+  /** Why nothing may go on: the lease was lost, or a load was ended by its own timer. */
+  #broken: Error | undefined;
   #routes: Promise<readonly ProbeRoute[]> | undefined;
   #released: ReturnType<Testbed['release']> | undefined;
 
-  constructor({ lab, baseline, close }: LabTestbedOptions) {
+  constructor({ lab, keep, baseline, close }: LabTestbedOptions) {
     this.name = lab.inventory.name;
     this.#lab = lab;
+    this.#keep = keep;
     this.#baseline = baseline;
     this.#close = close;
   }
@@ -55,7 +63,27 @@ class LabTestbed implements Testbed {
   }
 
   refuses(what: Fault | Load): string | undefined {
-    return isFault(what) ? refusesFault(this.#lab.topology, what) : refusesLoad(what);
+    if (!isFault(what)) return refusesLoad(what);
+    const { topology, inventory } = this.#lab;
+    const { blast } = faultRulesOf(what);
+    if (beyond(blast, inventory.blast ?? 'device'))
+      return `${what.kind} reaches a whole ${blast}; ${inventory.file} permits faults up to a ${inventory.blast}.`;
+    return refusesFault(topology, what);
+  }
+
+  /** Nothing goes on from here; what is injected is still healed. */
+  break(error: Error): void {
+    this.#broken ??= error;
+  }
+
+  /** The undo of a fault or job of this run ran on a device by itself: what was measured since is not what was declared. */
+  async timerFired(device: string, { fault, code }: Fired): Promise<void> {
+    const atNs = await this.now().catch(() => 0);
+    const words = `its undo ran by itself on ${device} (exit code ${code}) because it was not renewed in time; seen at ${new Date().toISOString()}`;
+    this.#lab.record({ kind: 'event', atNs, node: device, what: `${fault}: ${words}` });
+    if (this.#injected.some(({ id }) => id === fault))
+      this.#lab.record({ kind: 'effect', fault, atNs, witness: device, seen: words, real: false });
+    else this.break(new Error(`${fault}: ${words}`));
   }
 
   /** Reads every counter once, so that all later ones are since the reservation. */
@@ -67,6 +95,7 @@ class LabTestbed implements Testbed {
   async start(load: Load): Promise<RunningLoad> {
     const why = refusesLoad(load);
     if (why !== undefined) throw new RangeError(why);
+    this.#goOn();
     const { hosts, record } = this.#lab;
     const throttled = await Promise.all(
       [...hosts].map(async ([node, host]) => ({ node, reasons: await host.throttled() })),
@@ -87,6 +116,7 @@ class LabTestbed implements Testbed {
   }
 
   async probe(options: { readonly phase: string; readonly packetsPerSecond: number }): Promise<RunningProbes> {
+    this.#goOn();
     const { spans } = this.#lab.topology;
     const delayNs = ({ span, direction }: ProbeRoute): number =>
       Object.hasOwn(spans, span) ? this.#baseline.shaper(span, direction).delayNs : 0;
@@ -97,8 +127,9 @@ class LabTestbed implements Testbed {
   }
 
   async inject(fault: Fault, id: string): Promise<InjectedFault> {
-    const why = refusesFault(this.#lab.topology, fault);
+    const why = this.refuses(fault);
     if (why !== undefined) throw new RangeError(why);
+    this.#goOn();
     const injected = await this.#inject(fault, id);
     this.#injected.push({ id, fault: injected });
     return injected;
@@ -113,6 +144,7 @@ class LabTestbed implements Testbed {
    * which stops at the instant its row is printed; on wall time the tool's output is polled.
    */
   async elapse(until: Until): Promise<boolean> {
+    this.#goOn();
     const { clock } = this.#lab;
     if ('forNs' in until) {
       const pieces = Math.max(1, Math.min(SAMPLES_PER_ELAPSE, Math.floor(until.forNs)));
@@ -150,6 +182,12 @@ class LabTestbed implements Testbed {
     return this.#released;
   }
 
+  /** @throws what broke the run */
+  #goOn(): void {
+    if (this.#broken) throw this.#broken;
+    this.#keep.lease.check();
+  }
+
   #observing(): ObserveOptions {
     return { lab: this.#lab, history: this.#history, quiet: this.#quiet };
   }
@@ -157,10 +195,10 @@ class LabTestbed implements Testbed {
   async #inject(fault: Fault, id: string): Promise<InjectedFault> {
     const injected = await inject({
       lab: this.#lab,
+      keep: this.#keep,
       baseline: this.#baseline,
       fault,
       id,
-      unsure: words => void this.#unsure.push(words),
     });
     if (fault.kind !== 'switch-reboot') return injected;
     const { name } = fault.switch;
@@ -207,7 +245,7 @@ class LabTestbed implements Testbed {
     dirty.push(...this.#unsure);
     dirty.push(...(await leftovers(this.#lab, this.#baseline)));
     await this.#writeTruth();
-    await this.#close();
+    dirty.push(...(await this.#close()));
     return { dirty };
   }
 
@@ -270,7 +308,7 @@ export function sinceReservation(line: RecordLine, epochNs: number): RecordLine 
 }
 
 /** A testbed over an open lab, with the counters' baseline taken. */
-export async function labTestbed(options: LabTestbedOptions): Promise<Testbed> {
+export async function labTestbed(options: LabTestbedOptions): Promise<LabTestbed> {
   const testbed = new LabTestbed(options);
   await testbed.takeBaseline();
   return testbed;

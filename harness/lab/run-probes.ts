@@ -3,8 +3,8 @@ import type { RunningProbes } from '../binding/testbed.ts';
 import type { ProbeLine } from '../model/record.ts';
 import type { Span, Topology } from '../model/topology.ts';
 import { maybeApplied } from '../drivers/ssh.ts';
-import type { Way } from './describe-fault.ts';
-import { waysOf } from './describe-fault.ts';
+import type { Way } from './device-change.ts';
+import { waysOf } from './device-change.ts';
 import { addressOf, deviceOf, hostOf, nowOf, type OpenLab } from './open-lab.ts';
 
 /** First of the dynamic ports, RFC 6335 section 6. */

@@ -81,6 +81,8 @@ export interface FaultLine {
   readonly id: string;
   readonly fault: Fault;
   readonly injectedNs: number;
+  /** From the sending of the first command to the acknowledgement of the last, ns; absent where injecting takes no time. */
+  readonly bracketNs?: number;
 }
 
 /** Independent evidence that a fault was, or was not, in effect. `real` is null when the witness could not tell. */
@@ -101,6 +103,8 @@ export interface HealLine {
   readonly verified: boolean;
   readonly expected: string;
   readonly observed: string;
+  /** What put it back when the undo did not, such as `config rollback`. */
+  readonly by?: string;
   /** What a person would type to finish the heal; present when not verified. */
   readonly manual?: string;
 }

@@ -368,7 +368,7 @@ interface LabRequest {
 async function provideLab({ provider, topology, seed, options }: LabRequest, info: TestInfo) {
   if (provider === '') return undefined;
   const lab = await (await load<LabProvider>(provider, info)).provide(topology, { seed, options });
-  return { options: { inventory: lab.inventory }, stop: () => lab.stop() };
+  return { options: { inventory: lab.inventory, state: lab.state }, stop: () => lab.stop() };
 }
 
 /** As `-g` sees it: every describe block, then the title. */

@@ -85,7 +85,14 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
       const id = `${++injections}-${fault.kind}`;
       const injected = await testbed.inject(fault, id);
       active.push({ id, key, injected });
-      record({ kind: 'fault', id, fault, injectedNs: await testbed.now() });
+      const { bracketNs } = injected;
+      record({
+        kind: 'fault',
+        id,
+        fault,
+        injectedNs: await testbed.now(),
+        ...(bracketNs !== undefined && { bracketNs }),
+      });
     }
   };
 

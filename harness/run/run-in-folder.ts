@@ -70,7 +70,7 @@ export async function runInFolder(options: RunInFolderOptions): Promise<Played &
         if (!provider) return binding.reserve(topology, reservation);
         const lab = await provider.provide(topology, { seed, options: given });
         stop = () => lab.stop();
-        return binding.reserve(topology, { ...reservation, options: { inventory: lab.inventory } });
+        return binding.reserve(topology, { ...reservation, options: { inventory: lab.inventory, state: lab.state } });
       },
     };
     const done = await play({

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deviceError } from '../device-text.ts';
-import { ParseError } from '../parse-error.ts';
-import { output, type Shell } from '../ssh.ts';
+import type { DeviceGuard } from '../device-guard.ts';
+import type { Shell } from '../ssh.ts';
 
 /** Host names and IP addresses that may stand in a command line. Never begins with `-`. */
 const ADDRESS = /^[0-9A-Za-z:][0-9A-Za-z.:_-]{0,252}$/;
@@ -26,27 +26,10 @@ export function safeUdpPort(port: number): number {
   return port;
 }
 
-/** What starts a program so that it outlives the session, and prints its process id. */
-export function detachedCommand(program: string, file: string): string {
+/** The path, when it may enter a command. @throws RangeError */
+export function safeFile(file: string): string {
   if (!FILE.test(file)) throw new RangeError(`"${file}" is no absolute path that may enter a command.`);
-  return `setsid nohup ${program} > ${file} 2>&1 < /dev/null & echo $!`;
-}
-
-/** Starts a program detached. Resolves with its process id. @throws DeviceError */
-export async function startDetached(shell: Shell, program: string, file: string): Promise<number> {
-  const tried = detachedCommand(program, file);
-  const answer = (await output(shell, tried)).trim();
-  const pid = /^\d{1,10}$/.test(answer) ? Number(answer) : 0;
-  if (pid <= 1) {
-    throw deviceError({
-      device: shell.device,
-      tried,
-      answer: answer || 'no process id',
-      advice: 'The job may be running. Look for it by hand before another is started.',
-      cause: new ParseError('a process id', answer),
-    });
-  }
-  return pid;
+  return file;
 }
 
 /** Whether the process runs. @throws DeviceError when the answer does not tell: only "no such process" means that it has ended */
@@ -73,6 +56,9 @@ export async function gone(shell: Shell, pid: number, withinMs: number): Promise
   }
 }
 
+/** What `endProcess` writes. */
+export const SIGNALS: readonly RegExp[] = [/^kill (-(INT|KILL) )?\d{1,10}$/];
+
 /**
  * Ends a process: the given signal, and after `withinMs` TERM, then KILL.
  *
@@ -80,6 +66,7 @@ export async function gone(shell: Shell, pid: number, withinMs: number): Promise
  */
 export async function endProcess(
   shell: Shell,
+  guard: Pick<DeviceGuard, 'write'>,
   options: { readonly pid: number; readonly signal: 'INT' | 'TERM'; readonly withinMs: number },
 ): Promise<void> {
   const { pid, signal, withinMs } = options;
@@ -89,7 +76,7 @@ export async function endProcess(
     ['KILL', 1000],
   ] as const) {
     // Exit 1: it has ended by itself just before, or the signal was refused; `gone` tells which.
-    const { exitCode } = await shell.run(name === 'TERM' ? `kill ${pid}` : `kill -${name} ${pid}`);
+    const { exitCode } = await guard.write(name === 'TERM' ? `kill ${pid}` : `kill -${name} ${pid}`);
     if (await gone(shell, pid, exitCode === 0 ? patienceMs : 0)) return;
   }
   throw deviceError({
