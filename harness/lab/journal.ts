@@ -152,7 +152,6 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
   };
   const at = (): string => now().toISOString();
   const unclosed = new Set<string>();
-  const unclosed = new Set<string>();
 
   reserve(CLOSING);
   append({ kind: 'journal', format: 1, ...header });
