@@ -7,11 +7,13 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { DeviceError } from '../../../harness/binding/device-error.ts';
-import { gpuNode } from '../../../harness/drivers/gpu-node.ts';
+import { deviceGuard } from '../../../harness/drivers/device-guard.ts';
+import { GPU_NODE_WRITES, gpuNode } from '../../../harness/drivers/gpu-node.ts';
 import { parseIpLink, parseTcQdisc } from '../../../harness/drivers/linux/iproute2.ts';
 import { netemSpan } from '../../../harness/drivers/netem-span.ts';
 import { connectSnmp, receiveTraps, type SnmpOptions, snmpText, type Trap } from '../../../harness/drivers/snmp.ts';
 import { connectSsh, fetchHostKey, type Shell } from '../../../harness/drivers/ssh.ts';
+import { openGuard } from './open-guard.ts';
 
 /** Why a test of a program is skipped, or false. */
 const needs = (...programs: readonly string[]): string | false => {
@@ -135,7 +137,13 @@ void t.test(
         message: /was not let in/,
       },
     );
-    const span = netemSpan({ name: 'box', shell, rateBps: 1e9, interfaces: { a: 'lo', b: 'lo' } });
+    const span = netemSpan({
+      name: 'box',
+      shell,
+      guard: openGuard(shell),
+      rateBps: 1e9,
+      interfaces: { a: 'lo', b: 'lo' },
+    });
     if (needs('tc', 'ip') === false) {
       const state = await span.read('a-to-b');
       t.match(state, { light: true, delayNs: 0, loss: 0 }, 'the loopback interface as iproute2 prints it');
@@ -151,7 +159,13 @@ void t.test(
   { skip: needs('sshd', 'ssh-keygen', 'iperf3', 'setsid') || needsRoot || false },
   async t => {
     const server = await sshd(t);
-    const host = gpuNode({ name: 'debian', shell: await login(t, server), nic: 'lo' });
+    const shell = await login(t, server);
+    // The true guard, in /run/farspan of this machine.
+    const guard = deviceGuard({ shell, allowed: GPU_NODE_WRITES, ttlS: 60 });
+    const { lease } = await guard.survey();
+    await guard.take({ marker: { token: 1, lease: 'iperf3' }, expected: lease, holder: 'the tests' });
+    t.teardown(() => guard.release());
+    const host = gpuNode({ name: 'debian', shell, guard, nic: 'lo' });
     const [port, sourcePort] = [await tcpPort(), await udpPort()];
     const receiver = await host.receiveProbe({ port });
     const began = performance.now();

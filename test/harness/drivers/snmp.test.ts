@@ -14,9 +14,10 @@ import {
   snmpText,
   type Trap,
 } from '../../../harness/drivers/snmp.ts';
-import { collectivePlan } from '../../../harness/drivers/gpu-node.ts';
-import { portDownPlan, safePort, sonicSwitch } from '../../../harness/drivers/sonic-switch.ts';
+import { collectiveCommand } from '../../../harness/drivers/gpu-node.ts';
+import { safePort, sonicSwitch } from '../../../harness/drivers/sonic-switch.ts';
 import type { Shell } from '../../../harness/drivers/ssh.ts';
+import { openGuard } from './open-guard.ts';
 
 const freePort = (): Promise<number> =>
   new Promise(resolve => {
@@ -379,7 +380,13 @@ void t.test('a SONiC switch joins SNMP, tables and database into counters of a p
     table: async () => new Map(),
     close: () => {},
   };
-  const device = sonicSwitch({ name: 'leaf-1', shell, snmp: session, ifIndex: port => Number(port.slice(8)) / 4 + 1 });
+  const device = sonicSwitch({
+    name: 'leaf-1',
+    shell,
+    guard: openGuard(shell),
+    snmp: session,
+    ifIndex: port => Number(port.slice(8)) / 4 + 1,
+  });
   const found = (await device.counters(['Ethernet4'])).get('Ethernet4');
   t.strictSame(found, {
     rxBytes: 2n ** 60n,
@@ -424,10 +431,6 @@ void t.test('a SONiC switch joins SNMP, tables and database into counters of a p
   t.strictSame(await device.bgp(), [{ address: '10.0.0.1', asn: 65200, state: 'Active', prefixes: undefined }]);
   await device.setPort('Ethernet4', 'down');
   t.equal(shell.sent.at(-1), 'sudo config interface shutdown Ethernet4');
-  t.strictSame(portDownPlan('Ethernet4'), {
-    apply: ['sudo config interface shutdown Ethernet4'],
-    undo: ['sudo config interface startup Ethernet4'],
-  });
   await t.rejects(device.lldp(), { message: /show lldp table failed: exit code 127/ });
 });
 
@@ -446,9 +449,9 @@ void t.test('nothing but a port name or an address enters a command', async t =>
   t.equal(safePort('Ethernet124'), 'Ethernet124');
   const load = { kind: 'all-to-all', bytes: '1 MiB' } as const;
   for (const bad of ['a b', 'a;b', '-x', '$(id)', 'a\nb', "a'b", ''])
-    t.throws(() => collectivePlan(load, ['198.18.0.1', bad]), RangeError, bad);
+    t.throws(() => collectiveCommand(load, ['198.18.0.1', bad]), RangeError, bad);
   t.match(
-    collectivePlan(load, ['198.18.0.1', '198.18.0.2']).apply[0],
+    collectiveCommand(load, ['198.18.0.1', '198.18.0.2']),
     /mpirun -np 2 -H 198\.18\.0\.1,198\.18\.0\.2 alltoall_perf -b 1048576 -e 1048576 /,
   );
 });

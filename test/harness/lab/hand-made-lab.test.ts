@@ -23,7 +23,9 @@ import { type ProbeRoute, runProbes } from '../../../harness/lab/run-probes.ts';
 import type { PortCounters, RecordLine, RunLine } from '../../../harness/model/record.ts';
 import { linkBetween } from '../../../harness/model/topology.ts';
 import { runView } from '../../../harness/run/run-view.ts';
+import { openGuard } from '../drivers/open-guard.ts';
 import { fabric, handMadeRun } from '../hand-made-run.ts';
+import { openKeep } from './open-keep.ts';
 
 /** A lab of which only what a test hands in is there. Its clock stands at 60 ms. */
 function labOf(parts: Partial<OpenLab>): { readonly lab: OpenLab; readonly lines: RecordLine[] } {
@@ -100,9 +102,9 @@ void t.test(
   },
 );
 
-void t.test('a flap whose start was not answered may still run, and is said', async t => {
+void t.test('a flap whose start was not answered may run: its undo is sent, and the box read back', async t => {
   const counters = async () => ({ packets: 0n, bytes: 0n, dropped: 0n });
-  const state = { light: true, delayNs: 4e5, loss: 0, raw: '' };
+  const state = { light: true, delayNs: 4e5, loss: 0, queue: { kind: 'netem', limitPackets: 1000 }, raw: '' };
   const shaper = {
     counters,
     read: async () => state,
@@ -117,19 +119,29 @@ void t.test('a flap whose start was not answered may still run, and is said', as
       ['b-spine-1', device],
     ]),
   });
-  const said: string[] = [];
+  const sent: string[] = [];
+  const keep = openKeep(lab, {
+    devices: { 'box-1': { kind: 'span', driver: shaper } },
+    undo: async (on, line) => void sent.push(`${on}: ${line}`),
+  });
   const baseline: Baseline = { shaper: () => state, adminUp: () => true };
   await t.rejects(
     inject({
       lab,
+      keep,
       baseline,
       fault: flap(lab.topology.spans['north']!, { every: '100 ms', down: '10 ms' }),
       id: '1-span-flap',
-      unsure: words => void said.push(words),
     }),
     /the session ended/,
   );
-  t.match(said, [/^box-1 may still flap span north: .*the session ended before an answer/]);
+  t.same(keep.states, ['1-span-flap intended', '1-span-flap armed', '1-span-flap healing', '1-span-flap closed']);
+  t.match(
+    sent[0],
+    /^box-1: p=\$\(cat \/run\/farspan\/jobs\/1-span-flap /,
+    'the loop is ended by its name, without a process id',
+  );
+  t.same(sent.slice(-2), ['box-1: ip link set dev eth2 up', 'box-1: ip link set dev eth1 up']);
 });
 
 void t.test('a load whose start was sent and not answered may still run: the lab is not clean', async t => {
@@ -150,7 +162,7 @@ void t.test('a load whose start was sent and not answered may still run: the lab
     Object.assign(lab, { inventory: { name: 'hand-made', devices } });
     Object.assign(lab.solution, { devices: new Map(lab.topology.hosts.map(({ name }) => [name, name])) });
     const baseline = {} as Baseline;
-    const testbed = await labTestbed({ lab, baseline, close: async () => {} });
+    const testbed = await labTestbed({ lab, keep: openKeep(lab, { devices: {} }), baseline, close: async () => [] });
     await t.rejects(testbed.start({ kind: 'all-reduce', bytes: '1 MiB', algorithm: 'ring' }), /mpirun failed: lost/);
     const { dirty } = await testbed.release();
     if (cause) t.match(dirty, [/^the load may have started and still run: a-host-1: mpirun failed/]);
@@ -164,7 +176,8 @@ void t.test('a process that may not be signalled has not ended', async t => {
     run: async () => ({ exitCode, stdout: '', stderr, truncated: false, wholeLineBytes: 0 }),
     close: async () => {},
   });
-  const end = (shell: Shell): Promise<void> => endProcess(shell, { pid: 77, signal: 'TERM', withinMs: 1 });
+  const end = (shell: Shell): Promise<void> =>
+    endProcess(shell, openGuard(shell), { pid: 77, signal: 'TERM', withinMs: 1 });
   await t.resolves(end(answering(1, 'sh: 1: kill: No such process')));
   await t.rejects(end(answering(1, 'sh: 1: kill: Operation not permitted')), /box-1: kill -0 77 failed/);
   await t.rejects(end(answering(127, 'kill: not found')), /whether process 77 still runs/);
@@ -244,17 +257,22 @@ void t.test('a link that is put up and stays dark is not healed; one that trains
     Object.assign(lab.solution, { port });
     const link = linkBetween(lab.topology, 'a-leaf-1', 'a-spine-1');
     const baseline = { adminUp: () => true } as unknown as Baseline;
-    const injected = await inject({ lab, baseline, fault: linkDown(link), id: '1-link-down', unsure: () => {} });
+    const keep = openKeep(lab, {
+      devices: { 'a-leaf-1': { kind: 'switch', driver: device(true) } },
+      undo: (_, line) => device(true).setPort('Ethernet16', line.includes('startup') ? 'up' : 'down'),
+    });
+    const injected = await inject({ lab, keep, baseline, fault: linkDown(link), id: '1-link-down' });
     const healed = await injected.heal();
     t.equal(healed.verified, verified);
     if (verified) t.ok(healed.healedNs >= 300e6 && healed.healedNs < 1e9, `${healed.healedNs} ns`);
     else {
       t.equal(
         healed.observed,
-        'a-leaf-1 port Ethernet16 administratively up, a-leaf-1 port Ethernet16 is down, a-spine-1 port Ethernet0 is down',
+        'a-leaf-1 port Ethernet16 administratively up; a-leaf-1 port Ethernet16 is down; a-spine-1 port Ethernet0 is down',
       );
       t.match(healed.manual, /sudo config interface startup Ethernet16/);
-      t.ok(healed.healedNs >= 1e9 && healed.healedNs < 1.1e9, 'all tries share one deadline');
+      t.ok(healed.healedNs >= 1e9 && healed.healedNs < 1.1e9, 'it is waited for once');
+      t.same(keep.quarantined, ['a-leaf-1']);
     }
   }
 });
