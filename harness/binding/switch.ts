@@ -30,6 +30,8 @@ export interface Switch {
   ports(): Promise<ReadonlyMap<string, PortStatus>>;
   /** Every counter this device has for the given ports, since boot, exact. */
   counters(ports: readonly string[]): Promise<ReadonlyMap<string, RawPortCounters>>;
+  /** How wide its octet counters are. Absent: it has none that an SNMP agent cuts to 32 bits. */
+  widths?(ports: readonly string[]): Promise<ReadonlyMap<string, OctetWidth>>;
   /** The few counters that one SNMP request per switch brings: for samples within a phase. Absent: the device has no SNMP. */
   sample?(ports: readonly string[]): Promise<ReadonlyMap<string, RawPortCounters>>;
   lldp(): Promise<readonly LldpNeighbor[]>;
@@ -39,8 +41,7 @@ export interface Switch {
   /** Starts a reboot; resolves when the device has accepted it. */
   reboot(): Promise<void>;
   /**
-   * The device's own way back to a configuration, for when an undo does not help. Absent: it has none. `make` keeps the first of a name, as
-   * only the first capture is a baseline; `drop` takes away what `make` made.
+   * The device's own way back to a configuration, for when an undo does not help. Absent: it has none.
    */
   readonly checkpoint?: {
     make(name: string): Promise<void>;
@@ -50,5 +51,29 @@ export interface Switch {
   close(): Promise<void>;
 }
 
+/** How wide the octet counters of a port are, and what the device says of its rate, bit/s; null when it does not. */
+export interface OctetWidth {
+  readonly bits: 32 | 64;
+  readonly rateBps: number | null;
+}
+
+/** What a reading of one port stands on, of the same moment of the device as the counters that it vouches for. Null: the device does not tell. */
+export interface Vouched {
+  /** sysUpTime, hundredths of a second since the agent started. 32 bits: it wraps after 497 days. */
+  readonly upTicks: number;
+  /** snmpEngineBoots: how often the agent has started. */
+  readonly boots: number | null;
+  /** ifCounterDiscontinuityTime: the sysUpTime at which a counter of the port last lost its count. */
+  readonly discontinuityTicks: number | null;
+  readonly ifIndex: number;
+  /** ifHighSpeed, bit/s. */
+  readonly rateBps: number | null;
+}
+
 /** As `PortCounters`, since boot: 64-bit counters stay exact as bigint. */
-export type RawPortCounters = { readonly [K in keyof PortCounters]: bigint | boolean | null };
+export type RawPortCounters = { readonly [K in keyof PortCounters]: bigint | boolean | null } & {
+  /** Absent where nothing vouches: a reboot then shows only when a counter goes backwards. */
+  readonly vouched?: Vouched;
+  /** Counters of 32 bits; they wrap. */
+  readonly narrow?: readonly (keyof PortCounters)[];
+};

@@ -26,7 +26,7 @@ export interface Ended {
  * (evidence, lease, lab, usage); then the worst verdict. Scenarios that were not run change nothing, unless no other was judged.
  */
 export function exitCode(ended: readonly Ended[], { interrupted }: { readonly interrupted: boolean }): number {
-  if (ended.some(({ dirty }) => dirty)) return EXIT.dirty;
+  if (ended.some(({ dirty, trouble }) => dirty || trouble === 'dirty')) return EXIT.dirty;
   if (interrupted) return EXIT.interrupted;
   const broken = ended.filter(({ outcome }) => outcome === 'error').map(({ trouble = 'lab' }) => trouble);
   if (broken.includes('evidence')) return EXIT.evidence;

@@ -188,9 +188,6 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     );
   };
 
-  /** Made by this session. */
-  const checkpoints = new Set<string>();
-
   let objects: Promise<ReadonlyMap<string, string>> | undefined;
   /** Port name to the oid of its counters. They change with a restart of swss, so a missing one is read again. */
   const objectOf = async (port: string): Promise<string | undefined> => {
@@ -293,14 +290,9 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
       await send(setPortCommand(port, state));
     },
     checkpoint: {
-      make: async checkpoint => {
-        if (!checkpoints.has(checkpoint)) await send(`sudo config checkpoint ${checkpoint}`);
-        checkpoints.add(checkpoint);
-      },
+      make: checkpoint => send(`sudo config checkpoint ${checkpoint}`),
       back: checkpoint => send(`sudo config rollback ${checkpoint}`),
-      drop: async checkpoint => {
-        if (checkpoints.delete(checkpoint)) await send(`sudo config delete-checkpoint ${checkpoint}`);
-      },
+      drop: checkpoint => send(`sudo config delete-checkpoint ${checkpoint}`),
     },
     ports,
     counters,

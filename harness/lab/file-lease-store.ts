@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'libsql';
 import {
+  holds,
   type Lease,
   LeaseLost,
   LeaseRefused,
@@ -31,6 +32,7 @@ const TABLES = `
     id text primary key, token integer not null, owner text not null, reason text not null, lab text not null, inventory text not null,
     taken_at text not null, ttl_s real not null, renewed_s real not null,
     host text not null, pid integer not null, started text not null, boot text not null);
+  create table if not exists given (id text primary key);
   create table if not exists device (key text primary key, lease text not null references lease (id) on delete cascade);
 `;
 
@@ -89,7 +91,6 @@ export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
     alive: lives(row),
     leftS: row.boot === self().boot ? row.renewed_s + row.ttl_s - monotonicS() : 0,
   });
-  const over = ({ leftS, alive }: StoredLease): boolean => leftS <= 0 || alive === false;
   const found = (id: string): StoredLease | undefined => {
     const [row] = all<Row>('select * from lease where id = ?', id);
     return row && stored(row);
@@ -101,7 +102,7 @@ export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
       ...wanted.devices,
     )) {
       const holder = found(lease);
-      if (holder && !over(holder)) throw new LeaseRefused(refusal(holder));
+      if (holder && holds(holder)) throw new LeaseRefused(refusal(holder));
       run('delete from lease where id = ?', lease);
     }
     const least = Math.max(wanted.above ?? 0, all<{ token: number }>('select token from counter')[0]?.token ?? 0);
@@ -123,6 +124,7 @@ export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
       ...[lease.id, lease.token, lease.owner, lease.reason, lease.lab, lease.inventory, lease.takenAt, lease.ttlS],
       ...[monotonicS(), host, pid, started, boot],
     );
+    run('insert into given values (?)', lease.id);
     for (const key of lease.devices) run('insert into device values (?, ?)', key, lease.id);
     return lease;
   };
@@ -143,6 +145,7 @@ export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
     renew: async lease => transaction(() => renew(lease)),
     release: async lease => void transaction(() => run('delete from lease where id = ?', lease.id)),
     break: async id => transaction(() => run('delete from lease where id = ?', id)) > 0,
+    knows: async id => all('select 1 from given where id = ?', id).length > 0,
     list: async () => transaction(() => all<Row>('select * from lease order by token').map(stored)),
     close: () => void database.close(),
   };

@@ -21,8 +21,6 @@ export interface HoldLeaseOptions {
   readonly wanted: TakeLease;
   /** By device name. */
   readonly guards: ReadonlyMap<string, DeviceGuard>;
-  /** Whether a lease that a device shows is one of this machine's that has ended: it may be replaced at once. */
-  readonly ended: (lease: string) => boolean;
   /**
    * A device shows a lease of another store. `refuse` (the default) says who; `wait` watches it until it can not be alive: no beat for its
    * whole time-to-live and the longest command.
@@ -75,7 +73,8 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
     const survey = await guard.survey();
     surveys.set(device, survey);
     let before = survey.lease;
-    if (before !== undefined && !options.ended(before.lease))
+    // One that this store gave has ended, or it would not have given ours.
+    if (before !== undefined && !(await store.knows(before.lease)))
       before = await watch(guard, survey, { device, options, say });
     // Where nothing can be compared under a lock, a command of the old holder may still be on its way.
     if (before !== undefined && !survey.fences) {

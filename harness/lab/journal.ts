@@ -196,16 +196,6 @@ function prune(folder: string, disk: Disk): void {
   }
 }
 
-/** Leases that runs of this machine have held, by the names of their journals. */
-export function knownLeases(state: string, disk: Disk = realDisk): readonly string[] {
-  const folder = folderOf(state);
-  if (!disk.exists(folder)) return [];
-  return disk.list(folder).flatMap(name => {
-    const end = [OPEN, CLOSED].find(suffix => name.endsWith(suffix));
-    return end === undefined ? [] : [name.slice(0, -end.length)];
-  });
-}
-
 /** Closes the journal of a run that is gone, after everything in it was healed. @throws JournalError */
 export function closeJournal(file: string, disk: Disk = realDisk): void {
   attempt(file, 'rename', () => disk.rename(file, closedName(file)));

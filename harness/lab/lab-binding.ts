@@ -16,14 +16,14 @@ import { type LabClock, reachClock, virtualClock, wallClock } from './lab-clock.
 import { type LabTestbed, labTestbed } from './lab-testbed.ts';
 import { fileLeaseStore } from './file-lease-store.ts';
 import { clearUndos, holdLease } from './held-lease.ts';
-import { type Journal, knownLeases, openJournal } from './journal.ts';
+import { type Journal, openJournal } from './journal.ts';
 import { LabDirty, refuseDirtyLab } from './lab-dirty.ts';
 import { listenForTraps } from './listen-for-traps.ts';
 import { suggest } from './near-miss.ts';
 import type { OpenLab } from './open-lab.ts';
 import { requireLabRole } from './require-lab-role.ts';
 import { rightBox } from './right-box.ts';
-import type { Safekeeping } from './safekeeping.ts';
+import { dropCheckpoints, type Safekeeping } from './safekeeping.ts';
 import { type Solution, solve } from './solver.ts';
 import { stateFolder } from './state-folder.ts';
 import { thisProcess } from './this-process.ts';
@@ -210,7 +210,6 @@ export function labBinding({
             inventory: file,
             ttlS: ttlOf(inventory),
           },
-          ended: id => knownLeases(state).includes(id),
           onFired: (device, fired) => void testbed?.timerFired(device, fired),
           onLost: error => {
             lost = error;
@@ -278,10 +277,12 @@ export function labBinding({
           guards,
           devices: new Map(named.map(({ device, opened }) => [device, opened])),
           clock,
+          checkpoints: new Set(),
           mayPowerCycle: device => inventory.devices[device]?.powerCycle === true,
           quarantine: async () => {},
           boundary,
         };
+        undo.push(() => dropCheckpoints(keep));
         testbed = await labTestbed({ lab, keep, baseline, close: giveBack });
         if (lost) testbed.break(lost);
         return testbed;

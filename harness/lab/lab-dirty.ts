@@ -1,5 +1,5 @@
 import { openJournals, type ReadJournal } from './journal.ts';
-import type { LeaseStore } from './lease-store.ts';
+import { holds, type LeaseStore } from './lease-store.ts';
 
 /** An earlier run left the lab with faults that nobody has seen healed. Nothing is run there before it was recovered. */
 export class LabDirty extends Error {
@@ -14,9 +14,7 @@ export async function deadJournals(
 ): Promise<readonly ReadJournal[]> {
   const journals = openJournals(state);
   if (journals.length === 0) return [];
-  const living = new Set(
-    (await store.list()).filter(({ leftS, alive }) => leftS > 0 && alive !== false).map(({ id }) => id),
-  );
+  const living = new Set((await store.list()).filter(holds).map(({ id }) => id));
   return journals.flatMap(journal => {
     if ('unreadable' in journal)
       throw new LabDirty(

@@ -51,6 +51,8 @@ export interface LeaseStore {
   release(lease: Lease): Promise<void>;
   /** Ends a lease by a person's word, whoever holds it. @returns whether there was one */
   break(id: string): Promise<boolean>;
+  /** Whether this store gave that lease, ever. A device that shows one it did not give belongs to another. */
+  knows(id: string): Promise<boolean>;
   /** Every lease that was not given back, ended ones too. */
   list(): Promise<readonly StoredLease[]>;
   close(): void;
@@ -65,3 +67,6 @@ export class LeaseRefused extends Error {
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
 }
+
+/** Whether a stored lease still holds its devices. */
+export const holds = ({ leftS, alive }: Pick<StoredLease, 'leftS' | 'alive'>): boolean => leftS > 0 && alive !== false;

@@ -22,6 +22,8 @@ export interface Safekeeping {
   readonly mayPowerCycle: (device: string) => boolean;
   /** Nothing is to be run on a device until it was recovered. */
   readonly quarantine: (device: string, reason: string) => Promise<void>;
+  /** Devices with a checkpoint of this lease. Only the first capture of a device is its baseline, so there is one. */
+  readonly checkpoints: Set<string>;
   /** Called between two steps, for tests that stop or kill the process there. */
   readonly boundary: (name: string) => void;
 }
@@ -32,6 +34,8 @@ export interface KeptFault {
   readonly what: string;
   readonly declared: Fault;
   readonly changes: readonly DeviceChange[];
+  /** Name of the checkpoint that was made before it, when another lease made it. */
+  readonly checkpoint?: string;
 }
 
 /** A second way to a device's configuration, for the ladder; one checkpoint a lease and device. */
@@ -60,8 +64,9 @@ export async function secure(keep: Safekeeping, fault: KeptFault): Promise<void>
   boundary('intended');
   try {
     for (const { device, undo } of changes) {
-      // The first capture is the baseline: a checkpoint that is there already was made before any fault.
-      await switchOf(keep, device)?.checkpoint?.make(checkpointName(keep));
+      const own = switchOf(keep, device)?.checkpoint;
+      if (own && !keep.checkpoints.has(device)) await own.make(checkpointName(keep));
+      if (own) keep.checkpoints.add(device);
       if (undo.length > 0) await guardOf(keep, device).arm(id, undo);
     }
     boundary('armed on the devices');
@@ -74,6 +79,16 @@ export async function secure(keep: Safekeeping, fault: KeptFault): Promise<void>
     throw error;
   }
   boundary('armed');
+}
+
+/** Takes the checkpoints of this lease away. @returns what could not be, in words */
+export async function dropCheckpoints(keep: Safekeeping): Promise<readonly string[]> {
+  const results = await Promise.allSettled(
+    [...keep.checkpoints].map(async device => switchOf(keep, device)?.checkpoint?.drop(checkpointName(keep))),
+  );
+  return results.flatMap(result =>
+    result.status === 'rejected' ? [(result.reason as Error).message.split('\n')[0] ?? ''] : [],
+  );
 }
 
 export function injected(keep: Safekeeping, id: string): void {
@@ -164,7 +179,12 @@ async function climbOne(keep: Safekeeping, fault: KeptFault, change: DeviceChang
   };
   const rungs: Rung[] = [{ name: 'undo', run: undoAll, tries: 3 }];
   const { checkpoint } = owner ?? {};
-  if (checkpoint) rungs.push({ name: 'config rollback', run: () => checkpoint.back(checkpointName(keep)), tries: 1 });
+  if (checkpoint)
+    rungs.push({
+      name: 'config rollback',
+      run: () => checkpoint.back(fault.checkpoint ?? checkpointName(keep)),
+      tries: 1,
+    });
   if (owner && keep.mayPowerCycle(device)) {
     rungs.push({
       name: 'power cycle',

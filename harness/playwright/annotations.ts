@@ -10,8 +10,8 @@ export const ANNOTATION = {
   plan: 'farspan-plan',
 } as const;
 
-/** Whose turn it is after an error: the user's (usage), the queue's (lease), the disk's (evidence) or the lab's. */
-export type Trouble = 'usage' | 'lease' | 'evidence' | 'lab';
+/** Whose turn it is after an error: the user's (usage), the queue's (lease), the disk's (evidence), the lab's, or `farspan recover`'s (dirty). */
+export type Trouble = 'usage' | 'lease' | 'evidence' | 'lab' | 'dirty';
 
 const USAGE: ReadonlySet<string> = new Set([
   'InventoryError',
@@ -26,6 +26,7 @@ const USAGE: ReadonlySet<string> = new Set([
 export function troubleOf(error: Error): Trouble {
   const names = [error.name, error.constructor.name];
   if (names.includes('EvidenceError')) return 'evidence';
-  if (names.includes('LeaseRefused')) return 'lease';
+  if (names.includes('LabDirty')) return 'dirty';
+  if (names.includes('LeaseRefused') || names.includes('LeaseLost')) return 'lease';
   return names.some(name => USAGE.has(name)) ? 'usage' : 'lab';
 }

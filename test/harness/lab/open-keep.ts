@@ -57,6 +57,7 @@ export function openKeep(
     guards: new Map(names.map(name => [name, openGuard(shellOf(name))])),
     devices: new Map(Object.entries(options.devices).map(([name, opened]) => [name, opened as Opened])),
     clock: lab.clock,
+    checkpoints: new Set(),
     mayPowerCycle: () => false,
     quarantine: async device => void quarantined.push(device),
     boundary: () => {},
