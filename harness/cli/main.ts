@@ -7,9 +7,11 @@ import { EXIT } from './exit-code.ts';
 import { judgeAgain, reportAgain } from './judge.ts';
 import { emulate } from './emulate.ts';
 import { lab } from './lab.ts';
+import { lease } from './lease.ts';
 import { plan } from './plan.ts';
 import { plot } from './plot.ts';
 import type { PlotCommand } from './plot.ts';
+import { recover } from './recover.ts';
 import { run } from './run.ts';
 import { sweep } from './sweep.ts';
 import { tour } from './tour.ts';
@@ -17,6 +19,7 @@ import { trace, type TraceCommand } from './trace.ts';
 import type { SweepParameter } from '../model/sweep.ts';
 import type { WorldSettings } from './world-settings.ts';
 import type { Settings } from '../run/vary.ts';
+import type { Duration } from '../model/units.ts';
 
 const WORLDS = ['sim', 'emulated', 'lab'];
 const MOST_SEED = 2 ** 32 - 1;
@@ -228,6 +231,47 @@ program
     code = await lab.doctor({ inventory: typed.inventory, discover: typed.discover ?? false });
   });
 
+program
+  .command('recover')
+  .description('heal what a run that is gone left in a lab; safe to run always')
+  .requiredOption('--inventory <file>', 'the lab')
+  .option('--take-over', 'devices under a lease of another machine too, once it has been watched to be dead')
+  .action(async (typed: { readonly inventory: string; readonly takeOver?: true }) => {
+    code = await recover({ inventory: typed.inventory, takeOver: typed.takeOver ?? false });
+  });
+
+const leases = program.command('lease').description('who holds which lab');
+leases
+  .command('list')
+  .description('every lease of this machine')
+  .action(async () => {
+    code = await lease.list();
+  });
+leases
+  .command('take')
+  .description('hold a lab for work by hand')
+  .requiredOption('--inventory <file>', 'the lab')
+  .requiredOption('--reason <text>', 'for people who find it taken')
+  .option('--for <duration>', 'such as "2 h"', '1 h')
+  .action(async (typed: { readonly inventory: string; readonly reason: string; readonly for: Duration }) => {
+    code = await lease.take(typed);
+  });
+leases
+  .command('release')
+  .description('give a lab back that was taken by hand')
+  .argument('<lease>', 'its id, or how it begins')
+  .action(async (id: string) => {
+    code = await lease.release(id);
+  });
+leases
+  .command('break')
+  .description("end somebody's lease; what they do from then on has no effect")
+  .argument('<lease>', 'its id, or how it begins')
+  .option('--yes', 'they are gone, or know it')
+  .action(async (id: string, typed: { readonly yes?: true }) => {
+    code = await lease.break(id, { yes: typed.yes ?? false });
+  });
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -241,7 +285,9 @@ function codeOf(error: unknown): number {
   const thrown = error instanceof Error ? error : new Error(String(error));
   process.stderr.write(`farspan: ${sanitize(thrown.message, { lines: true })}\n`);
   if (process.env['FARSPAN_DEBUG']) process.stderr.write(`${sanitize(thrown.stack ?? '', { lines: true })}\n`);
-  return { usage: EXIT.usage, lease: EXIT.lease, evidence: EXIT.evidence, lab: EXIT.error }[troubleOf(thrown)];
+  return { usage: EXIT.usage, lease: EXIT.lease, evidence: EXIT.evidence, lab: EXIT.error, dirty: EXIT.dirty }[
+    troubleOf(thrown)
+  ];
 }
 
 /** @param one one plan as it is said here, on one seed; otherwise the command has its own way to say many */

@@ -60,6 +60,8 @@ export interface DeviceGuard {
     readonly marker: Marker;
     readonly expected: Marker | undefined;
     readonly holder: string;
+    /** How long the lease lasts without renewal, when that is not the time-to-live of the undos. */
+    readonly leaseS?: number;
   }): Promise<void>;
   /** Puts every timer of the device off by the time-to-live. @returns what has fired since the lease was taken @throws Fenced */
   renew(): Promise<readonly Fired[]>;
@@ -295,14 +297,14 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
       }
       return parseSurvey(stdout);
     },
-    async take({ marker: wanted, expected, holder }) {
+    async take({ marker: wanted, expected, holder, leaseS = ttlS }) {
       safeName(wanted.lease);
       const file = `${GUARD_FOLDER}/guard`;
       const words = [
         printMarker(wanted),
         quoted(expected === undefined ? '' : printMarker(expected)),
         ttlS,
-        quoted(`${ttlS} ${label(holder)}`),
+        quoted(`${leaseS} ${label(holder)}`),
       ];
       const install = `umask 077; mkdir -p ${GUARD_FOLDER} && printf '%s\\n' ${quoted(guardScript())} > ${file}.${wanted.lease} && mv ${file}.${wanted.lease} ${file}`;
       const script = `${install} && sh ${file} take ${words.join(' ')}`;

@@ -36,6 +36,9 @@ const TABLES = `
   create table if not exists device (key text primary key, lease text not null references lease (id) on delete cascade);
 `;
 
+/** No process: `lives` can not tell, so only time or a person ends the lease. */
+const NOBODY = { pid: 0, started: '' };
+
 interface Row {
   readonly id: string;
   readonly token: number;
@@ -105,7 +108,7 @@ export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
       if (holder && holds(holder)) throw new LeaseRefused(refusal(holder));
       run('delete from lease where id = ?', lease);
     }
-    const least = Math.max(wanted.above ?? 0, all<{ token: number }>('select token from counter')[0]?.token ?? 0);
+    const least = all<{ token: number }>('select token from counter')[0]?.token ?? 0;
     run('update counter set token = ?', least + 1);
     const lease: Lease = {
       id: randomBytes(8).toString('hex'),
@@ -118,7 +121,7 @@ export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
       takenAt: now().toISOString(),
       ttlS: wanted.ttlS,
     };
-    const { host, pid, started, boot } = self();
+    const { host, pid, started, boot } = wanted.byHand === true ? { ...self(), ...NOBODY } : self();
     run(
       'insert into lease values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       ...[lease.id, lease.token, lease.owner, lease.reason, lease.lab, lease.inventory, lease.takenAt, lease.ttlS],

@@ -19,6 +19,8 @@ const RENEWALS = 3;
 export interface HoldLeaseOptions {
   readonly store: LeaseStore;
   readonly wanted: TakeLease;
+  /** A lease that is held already, by a person: it is used, and neither ended nor given back. */
+  readonly joined?: Lease;
   /** By device name. */
   readonly guards: ReadonlyMap<string, DeviceGuard>;
   /**
@@ -50,6 +52,8 @@ export interface HeldLease {
   renew(): Promise<void>;
   /** Puts the lease on a device again that has booted and lost it. @throws Fenced when another was faster */
   restore(device: string): Promise<void>;
+  /** Renews no more; the lease stands until its time is over. */
+  detach(): void;
   /** Takes it off every device and gives it back. @returns what could not be taken off, in words */
   release(): Promise<readonly string[]>;
 }
@@ -63,9 +67,11 @@ export interface HeldLease {
 export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
   const { store, wanted, guards, boundary = () => {}, say = () => {} } = options;
   const nowMs = options.nowMs ?? (() => Number(process.hrtime.bigint() / 1000n) / 1e3);
-  const lease = await store.take(wanted);
+  const { joined } = options;
+  const lease = joined ?? (await store.take(wanted));
   const marker: Marker = { token: lease.token, lease: lease.id };
   boundary('leased in the store');
+  const holder = `${lease.owner} (${lease.reason})`;
   const surveys = new Map<string, DeviceSurvey>();
   const taken: string[] = [];
 
@@ -85,11 +91,12 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
       await guard.endOtherSessions();
       await sleep(waitS * 1000);
     }
-    await guard.take({ marker, expected: before, holder: `${wanted.owner} (${wanted.reason})` });
+    await guard.take({ marker, expected: before, holder, leaseS: lease.ttlS });
     taken.push(device);
   };
 
   const giveUp = async (): Promise<readonly string[]> => {
+    if (joined) return [];
     const results = await Promise.allSettled(taken.map(async device => guards.get(device)?.release()));
     await store.release(lease);
     return results.flatMap((result, i) =>
@@ -173,9 +180,9 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
       const guard = guards.get(device);
       if (!guard) throw new RangeError(`${device} is no device of this lease.`);
       const { lease: there } = await guard.survey();
-      if (there?.lease !== lease.id)
-        await guard.take({ marker, expected: there, holder: `${wanted.owner} (${wanted.reason})` });
+      if (there?.lease !== lease.id) await guard.take({ marker, expected: there, holder, leaseS: lease.ttlS });
     },
+    detach: () => clearInterval(timer),
     release() {
       released ??= (async () => {
         clearInterval(timer);

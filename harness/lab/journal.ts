@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type Disk, realDisk, syncFolder, writeFully } from '../binding/disk.ts';
@@ -124,7 +125,7 @@ function attempt<T>(file: string, verb: string, act: () => T): T {
 /** Begins the journal of a lease. @throws JournalError when the disk does not take it */
 export function openJournal({ state, header, disk = realDisk, now = () => new Date() }: JournalOptions): Journal {
   const folder = folderOf(state);
-  const file = path.join(folder, `${header.lease}${OPEN}`);
+  const file = path.join(folder, `${header.lease}-${header.process.pid}-${randomBytes(3).toString('hex')}${OPEN}`);
   attempt(file, 'make', () => disk.mkdir(folder, { recursive: true, mode: 0o700 }));
   const descriptor = attempt(file, 'open', () => disk.open(file, 'wx', 0o600));
   let end = 0;

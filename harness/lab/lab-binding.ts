@@ -18,6 +18,7 @@ import { fileLeaseStore } from './file-lease-store.ts';
 import { clearUndos, holdLease } from './held-lease.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { LabDirty, refuseDirtyLab } from './lab-dirty.ts';
+import { holds, type Lease, LeaseRefused, type LeaseStore } from './lease-store.ts';
 import { listenForTraps } from './listen-for-traps.ts';
 import { suggest } from './near-miss.ts';
 import type { OpenLab } from './open-lab.ts';
@@ -29,7 +30,7 @@ import { stateFolder } from './state-folder.ts';
 import { thisProcess } from './this-process.ts';
 
 /** Options of this world; those that a lab provider reads pass through unread. */
-const OWN_OPTIONS = ['inventory', 'state'];
+const OWN_OPTIONS = ['inventory', 'state', 'lease'];
 const PROVIDER_OPTIONS = ['defect', 'trainPackets', 'bootTime', 'pace'];
 
 export interface LabBindingParts {
@@ -198,7 +199,9 @@ export function labBinding({
         const guards = new Map(named.map(({ device, opened }) => [device, opened.guard]));
         let testbed: LabTestbed | undefined;
         let lost: Error | undefined;
+        const joined = await joinedLease(options.options['lease'], { store, keys: Object.values(keys) });
         const lease = await holdLease({
+          ...(joined && { joined }),
           store,
           guards,
           boundary,
@@ -293,6 +296,21 @@ export function labBinding({
       }
     },
   };
+}
+
+/** The lease that a person took and this run is to use. @throws LeaseRefused when there is none such, or it lacks a device */
+async function joinedLease(
+  id: string | undefined,
+  { store, keys }: { readonly store: LeaseStore; readonly keys: readonly string[] },
+): Promise<Lease | undefined> {
+  if (id === undefined || id === '') return undefined;
+  const found = (await store.list()).find(lease => lease.id === id);
+  if (!found || !holds(found))
+    throw new LeaseRefused(`There is no lease ${id}, or it has ended. List them with: farspan lease list`);
+  const missing = keys.filter(key => !found.devices.includes(key));
+  if (missing.length > 0)
+    throw new LeaseRefused(`Lease ${id} of ${found.owner} lacks ${missing.length} devices that this topology needs.`);
+  return found;
 }
 
 const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';

@@ -1,5 +1,6 @@
 import { openJournals, type ReadJournal } from './journal.ts';
 import { holds, type LeaseStore } from './lease-store.ts';
+import { lives } from './this-process.ts';
 
 /** An earlier run left the lab with faults that nobody has seen healed. Nothing is run there before it was recovered. */
 export class LabDirty extends Error {
@@ -20,7 +21,8 @@ export async function deadJournals(
       throw new LabDirty(
         `${journal.unreadable}\n  Whose it was is not known, so no lab is run. See what is on the devices with farspan doctor, then move the file away.`,
       );
-    if (living.has(journal.header.lease)) return [];
+    // A lease that a person holds outlives the run that used it.
+    if (living.has(journal.header.lease) && lives(journal.header.process) !== false) return [];
     return Object.values(journal.header.devices).some(key => keys.includes(key)) ? [journal] : [];
   });
 }

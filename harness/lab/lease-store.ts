@@ -31,8 +31,8 @@ export interface TakeLease {
   readonly lab: string;
   readonly inventory: string;
   readonly ttlS: number;
-  /** A token that the new one must exceed: what a device showed of another store. */
-  readonly above?: number;
+  /** Held by no process: by a person, until it is released or its time is over. */
+  readonly byHand?: boolean;
 }
 
 /**

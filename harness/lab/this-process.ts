@@ -45,5 +45,6 @@ export function lives(mark: ProcessMark): boolean | undefined {
   const boot = bootId();
   if (mark.host !== hostname() || boot === '' || mark.boot === '') return undefined;
   if (mark.boot !== boot) return false;
+  if (mark.pid === 0) return undefined;
   return startOf(mark.pid) === mark.started && mark.started !== '' && !isZombie(mark.pid);
 }
