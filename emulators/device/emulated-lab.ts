@@ -12,14 +12,16 @@ import { startClockService } from './clock-service.ts';
 import { dataPlaneClock } from './data-plane-clock.ts';
 import { gpuNodes, type StartedProbe } from './gpu-node.ts';
 import { labShape, type LabShape, portMac } from './lab-shape.ts';
+import type { LinuxBox } from './linux-box.ts';
 import { linuxSpan } from './linux-span.ts';
-import type { ShellResult } from './small-shell.ts';
 import { startSnmpAgent } from './snmp-agent.ts';
 import { SNMP, type SnmpStore } from './snmp-store.ts';
 import { encodeTrap, type TrapVarbind } from './snmp-trap.ts';
 import { sonicCli } from './sonic-cli.ts';
 import { startSshServer, type SshServer } from './ssh-server.ts';
 import { switchMib } from './switch-mib.ts';
+import { wallClock } from './wall-clock.ts';
+import { type EmulatedBox, emulatedBox } from './emulated-box.ts';
 
 export interface EmulatedLabOptions {
   readonly topology: Topology;
@@ -36,6 +38,8 @@ export interface EmulatedLabOptions {
   /** TCP and UDP ports are counted up from here; absent: any free ones. */
   readonly portBase?: number;
   readonly wallMs?: () => number;
+  /** Programs that a device lacks, by its name: `flock`, or `systemd` for all of it. */
+  readonly without?: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface LabDevice {
@@ -55,6 +59,8 @@ export interface EmulatedLab {
   readonly devices: readonly LabDevice[];
   readonly sim: FabricSim;
   readonly shape: LabShape;
+  /** What is true of a device now, whatever it answers. @throws RangeError when there is none of that name */
+  device(name: string): EmulatedBox;
   readonly secrets: {
     readonly user: string;
     readonly keyFile: string;
@@ -93,6 +99,7 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
     ...(options.defect !== undefined && { defect: options.defect }),
   });
   const shape = labShape(topology);
+  for (const name of Object.keys(options.without ?? {})) shape.identity(name);
   await mkdir(directory, { recursive: true, mode: 0o700 });
 
   let counted = options.portBase ?? 0;
@@ -120,6 +127,14 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
     await secret('snmp-auth', `${snmpAuth}\n`);
     await secret('snmp-priv', `${snmpPrivacy}\n`);
 
+    const servers = new Map<string, SshServer>();
+    const boxes = new Map<string, LinuxBox>();
+    let settling: Promise<void> = Promise.resolve();
+    /** A device that has no power answers nobody. */
+    const onPower = (name: string, power: 'off' | 'on'): void => {
+      const server = servers.get(name);
+      settling = settling.then(() => (power === 'off' ? server?.down() : server?.up())).catch(() => {});
+    };
     const probes: StartedProbe[] = [];
     const jobs: SimJob[] = [];
     const spied: FabricSim = new Proxy(sim, {
@@ -132,13 +147,26 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
         };
       },
     });
-    const nodes = gpuNodes({ sim: spied, shape, onProbe: probe => void probes.push(probe) });
+    const bootPs = options.bootPs ?? DEFAULT_BOOT_PS;
+    const surroundings = { wall: wallClock(wallMs), instance: randomBytes(8).toString('hex') };
+    const without = (name: string): ReadonlySet<string> => new Set(options.without?.[name]);
+    const nodes = gpuNodes({
+      ...surroundings,
+      sim: spied,
+      shape,
+      bootPs,
+      without,
+      onProbe: probe => void probes.push(probe),
+      onPower,
+    });
     const clock = dataPlaneClock({ sim, wallMs, ...(options.pace !== undefined && { pace: options.pace }) });
     closers.push(() => clock.close());
 
     const devices: LabDevice[] = [];
-    const servers = new Map<string, SshServer>();
-    const ssh = async (name: string, exec: (command: string) => ShellResult, prompt: string): Promise<SshServer> => {
+    const ssh = async (box: LinuxBox, prompt: string): Promise<SshServer> => {
+      const { name, exec } = box;
+      boxes.set(name, box);
+      closers.push(() => box.close());
       const hostKey = ed25519Key(name);
       const server = await startSshServer({
         device: { name, exec, prompt, banner: `Farspan emulated ${name}. Its time is virtual.\n` },
@@ -158,8 +186,8 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
     let change = 0;
     const switches = [];
     for (const { name, role, site } of topology.switches) {
-      const cli = sonicCli({ sim, shape, node: name, bootPs: options.bootPs ?? DEFAULT_BOOT_PS });
-      const server = await ssh(name, cli.exec, `${USER}@${name}:~$ `);
+      const box = sonicCli({ ...surroundings, sim, shape, node: name, bootPs, without: without(name) });
+      const server = await ssh(box, `${USER}@${name}:~$ `);
       let store: SnmpStore | undefined;
       let seen = -1;
       const agent = await startSnmpAgent({
@@ -191,7 +219,7 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
     for (const { name } of topology.hosts) {
       const node = nodes.get(name);
       if (!node) throw new Error(`No GPU node was made for ${name}.`);
-      const server = await ssh(name, node.exec, `root@${name}:~# `);
+      const server = await ssh(node.box, `root@${name}:~# `);
       devices.push({
         name,
         driver: 'gpu-node',
@@ -202,8 +230,18 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
       });
     }
     for (const span of Object.values(topology.spans)) {
-      const box = linuxSpan({ sim, shape, span });
-      const server = await ssh(box.name, box.exec, `root@${box.name}:~# `);
+      const name = shape.spanBox(span.name);
+      const onSpanPower = (power: 'off' | 'on'): void => onPower(name, power);
+      const box = linuxSpan({
+        ...surroundings,
+        sim,
+        shape,
+        span,
+        bootPs,
+        without: without(name),
+        onPower: onSpanPower,
+      });
+      const server = await ssh(box, `root@${name}:~# `);
       devices.push({
         name: box.name,
         driver: 'netem-span',
@@ -251,14 +289,12 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
       ]);
     };
 
-    let settling: Promise<void> = Promise.resolve();
     const isSwitch = new Set(topology.switches.map(({ name }) => name));
     sim.onEvent(event => {
       change++;
       if (!isSwitch.has(event.node)) return;
       if (event.kind === 'booting' || event.kind === 'booted') {
-        const server = servers.get(event.node);
-        settling = settling.then(() => (event.kind === 'booting' ? server?.down() : server?.up())).catch(() => {});
+        onPower(event.node, event.kind === 'booting' ? 'off' : 'on');
       }
       if (event.kind === 'booted') {
         boots.set(event.node, (boots.get(event.node) ?? 1) + 1);
@@ -372,6 +408,11 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
       devices,
       sim,
       shape,
+      device(name) {
+        const box = boxes.get(name);
+        if (!box) throw new RangeError(`${topology.name} has no device ${name}.`);
+        return emulatedBox({ box, sim, shape });
+      },
       secrets: { user: USER, ...files, community, snmpAuth, snmpPrivacy },
       close,
     };

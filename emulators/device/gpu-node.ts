@@ -3,10 +3,10 @@ import type { Load } from '../../harness/model/load.ts';
 import type { FabricSim, SimJob } from '../fabric-sim/index.ts';
 import { iperf3Failure, iperf3Json } from './iperf3-text.ts';
 import type { LabShape } from './lab-shape.ts';
-import { linuxBox } from './linux-process.ts';
-import { linuxPrograms } from './linux-programs.ts';
+import { type LinuxBox, linuxBox, type Surroundings } from './linux-box.ts';
+import type { Running } from './linux-process.ts';
 import { NCCL_TOOLS, type NcclJobText, ncclHeader, ncclRow, type NcclTool } from './nccl-text.ts';
-import { fail, type Invocation, type Program, runShell, type ShellResult, succeed } from './small-shell.ts';
+import { fail, type Invocation, type Program, type ShellResult, succeed } from './small-shell.ts';
 
 const GPU = 'NVIDIA H200';
 const DRIVER = '580.65.06';
@@ -14,15 +14,20 @@ const DRIVER = '580.65.06';
 const PROBE_BYTES = 128;
 
 export interface GpuNode {
-  readonly name: string;
-  readonly exec: (command: string) => ShellResult;
+  readonly box: LinuxBox;
   /** The collective that runs under this process id. */
   job(pid: number): SimJob | undefined;
 }
 
-export interface GpuNodesOptions {
+export interface GpuNodesOptions extends Surroundings {
   readonly sim: FabricSim;
   readonly shape: LabShape;
+  /** How long `reboot` takes in data-plane time, ps. */
+  readonly bootPs: number;
+  /** Programs that are not installed on a node. */
+  readonly without?: (node: string) => ReadonlySet<string>;
+  /** Told when a node goes down and when it is up again. */
+  readonly onPower?: (node: string, power: 'off' | 'on') => void;
   /** Told of every probe flow, for the truth of the clock service. */
   readonly onProbe?: (probe: StartedProbe) => void;
 }
@@ -91,31 +96,19 @@ export function gpuNodes(options: GpuNodesOptions): ReadonlyMap<string, GpuNode>
   return new Map(options.shape.topology.hosts.map(({ name }) => [name, gpuNode(name, options, servers)]));
 }
 
-function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers: Map<string, Iperf3Server>): GpuNode {
-  const box = linuxBox();
+function gpuNode(name: string, options: GpuNodesOptions, servers: Map<string, Iperf3Server>): GpuNode {
+  const { sim, shape, onProbe } = options;
   const jobs = new Map<number, SimJob>();
   const identity = shape.identity(name);
   const { hosts } = shape.topology;
   const digest = createHash('sha256').update(identity.serial).digest('hex');
   const uuid = `GPU-${digest.slice(0, 8)}-${digest.slice(8, 12)}-${digest.slice(12, 16)}-${digest.slice(16, 20)}-${digest.slice(20, 32)}`;
-  const uptime = (): string => (sim.nowPs / 1e12).toFixed(2);
   const nic = shape.ports(name)[0];
   if (!nic) throw new RangeError(`${name} has no cable.`);
 
-  const detached = (
-    invocation: Invocation,
-    pid: number,
-    running: () => boolean,
-    signal: () => void,
-    text: () => string,
-  ): ShellResult | { pid: number } => {
-    if (invocation.output !== undefined) box.write(invocation.output, text);
-    return invocation.background
-      ? { pid }
-      : fail(
-          1,
-          `${invocation.argv[0]}: runs until it is stopped; start it in the background, as nothing moves time while a command is waited for`,
-        );
+  /** What a program prints while it goes on is made when its file is read. */
+  const prints = ({ output }: Invocation, text: () => string): void => {
+    if (output !== undefined) box.files.write(output, text);
   };
 
   const mpirun: Program = invocation => {
@@ -128,11 +121,7 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     const [program = '', ...words] = outer.rest;
     const tool = program.slice(program.lastIndexOf('/') + 1) as NcclTool;
     const inner = flags(words);
-    const refusal = (text: string): { pid: number } => {
-      const { pid } = box.start(() => ({ running: () => false, signal: () => {} }));
-      if (invocation.output !== undefined) box.write(invocation.output, `${text}\n`);
-      return { pid };
-    };
+    const refusal = (text: string): ShellResult => ({ stdout: `${text}\n`, stderr: '', code: 1 });
     if (!Object.hasOwn(NCCL_TOOLS, tool))
       return refusal(`mpirun was unable to find the specified executable file: ${program.slice(0, 200)}`);
     const ranks = (outer.values.get('-H') ?? '').split(',').map(entry => shape.hostAt(entry.replace(/:\d+$/, '')));
@@ -162,13 +151,7 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     if (refused !== undefined) return refusal(`${name}: Test NCCL failure: ${refused}`);
     const job = sim.startJob(load);
     let running = true;
-    const { pid } = box.start(() => ({
-      running: () => running,
-      signal() {
-        running = false;
-        job.stop();
-      },
-    }));
+    const { pid } = invocation.process;
     jobs.set(pid, job);
     const text: NcclJobText = {
       tool,
@@ -180,20 +163,21 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     };
     let printed = ncclHeader(text);
     let rows = 0;
-    return detached(
-      invocation,
-      pid,
-      () => running,
-      () => {},
-      () => {
-        for (; job.rounds.length >= 2 * rows + 2; rows++) {
-          const [first, second] = job.rounds.slice(2 * rows, 2 * rows + 2);
-          if (!first || !second) break;
-          printed += ncclRow(text, [first, second]);
-        }
-        return printed;
+    prints(invocation, () => {
+      for (; job.rounds.length >= 2 * rows + 2; rows++) {
+        const [first, second] = job.rounds.slice(2 * rows, 2 * rows + 2);
+        if (!first || !second) break;
+        printed += ncclRow(text, [first, second]);
+      }
+      return printed;
+    });
+    return {
+      running: () => running,
+      signal() {
+        running = false;
+        job.stop();
       },
-    );
+    };
   };
 
   const iperf3: Program = invocation => {
@@ -207,18 +191,12 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     return values.has('-s') ? iperf3Server(invocation, port) : iperf3Client(invocation, port, values);
   };
 
-  const ended = (invocation: Invocation, text: string): { pid: number } => {
-    if (invocation.output !== undefined) box.write(invocation.output, text);
-    return box.start(() => ({ running: () => false, signal: () => {} }));
-  };
+  const ended = (text: string): ShellResult => ({ stdout: text, stderr: '', code: 1 });
 
-  const iperf3Server = (invocation: Invocation, port: number): { pid: number } => {
+  const iperf3Server = (invocation: Invocation, port: number): ShellResult | Running => {
     const key = `${name}:${port}`;
     if (servers.has(key))
-      return ended(
-        invocation,
-        iperf3Failure('error - unable to start listener for connections: Address already in use'),
-      );
+      return ended(iperf3Failure('error - unable to start listener for connections: Address already in use'));
     let running = true;
     let output: (() => string) | undefined;
     let test: Parameters<Iperf3Server['serve']>[0] | undefined;
@@ -256,30 +234,32 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
       },
     };
     servers.set(key, server);
-    if (invocation.output !== undefined) box.write(invocation.output, () => output?.() ?? '');
-    return box.start(() => ({
+    prints(invocation, () => output?.() ?? '');
+    return {
       running: () => running,
       signal() {
         const { client } = server;
         server.end('interrupt - the server has terminated');
         client?.end('the server has terminated');
       },
-    }));
+    };
   };
 
-  const iperf3Client = (invocation: Invocation, port: number, values: ReadonlyMap<string, string>): { pid: number } => {
+  const iperf3Client = (
+    invocation: Invocation,
+    port: number,
+    values: ReadonlyMap<string, string>,
+  ): ShellResult | Running => {
     const target = shape.hostAt(values.get('-c') ?? '');
     const rateBps = scaled(values.get('-b'), DECIMAL, unit => unit.toLowerCase());
     const blockBytes = Number(values.get('-l') ?? 1460);
     const sourcePort = Number(values.get('--cport') ?? 0);
     const server = target === undefined ? undefined : servers.get(`${target}:${port}`);
     if (target === undefined || !server)
-      return ended(invocation, iperf3Failure('error - unable to connect to server: Connection refused'));
-    if (server.client)
-      return ended(invocation, iperf3Failure('error - the server is busy running a test. try again later'));
+      return ended(iperf3Failure('error - unable to connect to server: Connection refused'));
+    if (server.client) return ended(iperf3Failure('error - the server is busy running a test. try again later'));
     if (!values.has('-u') || !(rateBps > 0) || blockBytes !== PROBE_BYTES || !(sourcePort > 0 && sourcePort < 65_536)) {
       return ended(
-        invocation,
         iperf3Failure(
           `error - this device sends UDP (-u) of ${PROBE_BYTES} bytes (-l) at a rate (-b) from a port (--cport)`,
         ),
@@ -336,14 +316,14 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
       received: () => stream.received(),
       endPs: () => endPs,
     });
-    if (invocation.output !== undefined) box.write(invocation.output, () => output);
-    return box.start(() => ({
+    prints(invocation, () => output);
+    return {
       running: () => endPs === undefined,
       signal() {
         client.end('interrupt - the client has terminated');
         server.end('the client has terminated');
       },
-    }));
+    };
   };
 
   /** Nodes that a datagram reaches with today's tables, each with its one-way delay, ps. */
@@ -402,7 +382,7 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     return sim.span(span.name, span.ends[0].node === node && span.ends[0].port === port ? 'a-to-b' : 'b-to-a').delayPs;
   };
 
-  const busy = (): boolean => [...jobs.keys()].some(pid => box.process(pid)?.running());
+  const busy = (): boolean => [...jobs.keys()].some(pid => box.processes.get(pid)?.running());
   const nvidiaSmi: Program = ({ argv }) => {
     if (argv[1] === '-q' && argv[2] === '-x')
       return succeed(nvidiaXml({ uuid, serial: identity.serial, idle: !busy() }));
@@ -475,27 +455,22 @@ function gpuNode(name: string, { sim, shape, onProbe }: GpuNodesOptions, servers
     );
   };
 
-  const programs: Readonly<Record<string, Program>> = {
-    ...linuxPrograms({
-      box,
-      hostname: name,
-      system: {
-        '/proc/uptime': () => `${uptime()} ${uptime()}\n`,
-        '/sys/class/net/eth0/address': () => `${identity.baseMac}\n`,
-      },
-    }),
-    'nvidia-smi': nvidiaSmi,
-    ethtool,
-    rdma,
-    mpirun,
-    iperf3,
-    traceroute,
+  const reboot: Program = () => {
+    box.reboot();
+    options.onPower?.(name, 'off');
+    sim.at(sim.nowPs + options.bootPs, () => options.onPower?.(name, 'on'));
+    return { stdout: '', stderr: '', code: 0, hangUp: true };
   };
-  return {
+
+  const box = linuxBox({
+    ...options,
     name,
-    exec: command => runShell(command, { programs, write: (file, text) => box.write(file, text) }),
-    job: pid => jobs.get(pid),
-  };
+    systemd: true,
+    without: options.without?.(name) ?? new Set(),
+    system: { '/sys/class/net/eth0/address': () => `${identity.baseMac}\n` },
+    programs: () => ({ 'nvidia-smi': nvidiaSmi, ethtool, rdma, mpirun, iperf3, traceroute, reboot }),
+  });
+  return { box, job: pid => jobs.get(pid) };
 }
 
 /** Tools whose `count` column is one rank's part of the size. */

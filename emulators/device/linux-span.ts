@@ -2,13 +2,19 @@ import type { Span } from '../../harness/model/topology.ts';
 import type { FabricSim } from '../fabric-sim/index.ts';
 import type { LabShape } from './lab-shape.ts';
 import { portMac } from './lab-shape.ts';
-import { linuxBox } from './linux-process.ts';
-import { linuxPrograms } from './linux-programs.ts';
-import { fail, type Program, runShell, type ShellResult, succeed } from './small-shell.ts';
+import { type LinuxBox, linuxBox, type Surroundings } from './linux-box.ts';
+import { fail, type Program, type ShellResult, succeed } from './small-shell.ts';
 
-export interface LinuxSpan {
-  readonly name: string;
-  readonly exec: (command: string) => ShellResult;
+export interface LinuxSpanOptions extends Surroundings {
+  readonly sim: FabricSim;
+  readonly shape: LabShape;
+  readonly span: Span;
+  /** How long `reboot` takes in data-plane time, ps. */
+  readonly bootPs: number;
+  /** Programs that are not installed. */
+  readonly without?: ReadonlySet<string>;
+  /** Told when the box goes down and when it is up again. */
+  readonly onPower?: (power: 'off' | 'on') => void;
 }
 
 type Direction = 'a-to-b' | 'b-to-a';
@@ -43,27 +49,21 @@ function tcSeconds(text: string): number {
  * The box that plays one span: Linux with two interfaces, `eth1` to the span's first end and `eth2` to its second, netem on
  * their egress. An interface that is down sends no light and takes no frames.
  */
-export function linuxSpan({
-  sim,
-  shape,
-  span,
-}: {
-  readonly sim: FabricSim;
-  readonly shape: LabShape;
-  readonly span: Span;
-}): LinuxSpan {
+export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
+  const { sim, shape, span } = options;
   const name = shape.spanBox(span.name);
   const identity = shape.identity(name);
-  const box = linuxBox();
   const wires: Record<Interface, Wire> = {
     eth1: { up: true, netem: undefined, handle: 0x8001 },
     eth2: { up: true, netem: undefined, handle: 0x8002 },
   };
   const egress: Readonly<Record<Interface, Direction>> = { eth1: 'b-to-a', eth2: 'a-to-b' };
-  for (const dev of ['eth1', 'eth2'] as const) {
-    const { delayPs, loss } = sim.span(span.name, egress[dev]);
-    wires[dev].netem = { limit: 1_000_000, delayS: Math.round(delayPs / 1e3) / 1e9, loss };
-  }
+  const asMade = { eth1: { ...sim.span(span.name, egress.eth1) }, eth2: { ...sim.span(span.name, egress.eth2) } };
+  const netemAsMade = (dev: Interface): Netem => {
+    const { delayPs, loss } = asMade[dev];
+    return { limit: 1_000_000, delayS: Math.round(delayPs / 1e3) / 1e9, loss };
+  };
+  for (const dev of ['eth1', 'eth2'] as const) wires[dev].netem = netemAsMade(dev);
   const macs: Readonly<Record<Interface, string>> = {
     eth1: portMac(identity.baseMac, 1),
     eth2: portMac(identity.baseMac, 2),
@@ -213,56 +213,33 @@ export function linuxSpan({
     return fail(1, `Unknown qdisc "${kind ?? ''}", hence option "${words[6] ?? ''}" is unparsable`);
   };
 
-  /** `sh -c 'while :; do A; B; sleep S; …; done'` on data-plane time; other scripts run once. */
-  const sh: Program = ({ argv, background }) => {
-    const script = argv[1] === '-c' ? (argv[2] ?? '') : '';
-    const loop = /^\s*while\s+(?::|true)\s*;\s*do\s+([^]*?);?\s*done\s*$/.exec(script)?.[1];
-    if (loop === undefined) return run(script);
-    if (!background) return fail(1, 'sh: an endless loop runs in the background on this device');
-    const steps = loop
-      .split(';')
-      .map(step => step.trim())
-      .filter(step => step !== '');
-    const sleeps = steps
-      .map(step => /^sleep\s+(\d+(?:\.\d+)?)$/.exec(step)?.[1])
-      .map(text => (text === undefined ? undefined : Number(text) * 1e12));
-    if (!sleeps.some(ps => ps !== undefined && ps >= 1))
-      return fail(1, 'sh: a loop without sleep would never let time pass');
-    let running = true;
-    let at = 0;
-    const play = (): void => {
-      while (running) {
-        const index = at++ % steps.length;
-        const pause = sleeps[index];
-        if (pause !== undefined) {
-          sim.at(sim.nowPs + Math.max(1, Math.round(pause)), play);
-          return;
-        }
-        run(steps[index] as string);
+  const reboot: Program = () => {
+    box.reboot();
+    options.onPower?.('off');
+    wires.eth1.up = wires.eth2.up = false;
+    apply();
+    sim.at(sim.nowPs + options.bootPs, () => {
+      for (const dev of ['eth1', 'eth2'] as const) {
+        wires[dev] = { ...wires[dev], up: true, netem: netemAsMade(dev) };
+        applyNetem(dev);
       }
-    };
-    const process = box.start(() => ({ running: () => running, signal: () => void (running = false) }));
-    play();
-    return process;
+      apply();
+      options.onPower?.('on');
+    });
+    return { stdout: '', stderr: '', code: 0, hangUp: true };
   };
 
-  const programs: Record<string, Program> = {
-    ...linuxPrograms({
-      box,
-      hostname: name,
-      system: {
-        '/proc/uptime': () => `${(sim.nowPs / 1e12).toFixed(2)} ${(sim.nowPs / 1e12).toFixed(2)}\n`,
-        '/sys/class/net/eth1/address': () => `${macs.eth1}\n`,
-        '/sys/class/net/eth2/address': () => `${macs.eth2}\n`,
-      },
-    }),
-    ip,
-    tc,
-    sh,
-  };
-  const run = (command: string): ShellResult =>
-    runShell(command, { programs, write: (file, text) => box.write(file, text) });
-  return { name, exec: run };
+  const box = linuxBox({
+    ...options,
+    name,
+    systemd: false,
+    system: {
+      '/sys/class/net/eth1/address': () => `${macs.eth1}\n`,
+      '/sys/class/net/eth2/address': () => `${macs.eth2}\n`,
+    },
+    programs: () => ({ ip, tc, reboot }),
+  });
+  return box;
 }
 
 interface Meter {

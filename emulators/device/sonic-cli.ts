@@ -1,19 +1,18 @@
 import { magnitude } from '../../harness/model/units.ts';
 import type { FabricSim, SimPort } from '../fabric-sim/index.ts';
 import type { LabShape, PortShape } from './lab-shape.ts';
-import { type Program, runShell, type ShellResult, fail, succeed } from './small-shell.ts';
+import { type LinuxBox, linuxBox, type Surroundings } from './linux-box.ts';
+import { type Program, type ShellResult, fail, succeed } from './small-shell.ts';
 import { tabulate } from './tabulate.ts';
 
-export interface SonicOptions {
+export interface SonicOptions extends Surroundings {
   readonly sim: FabricSim;
   readonly shape: LabShape;
   readonly node: string;
   /** How long `sudo reboot` takes in data-plane time, ps. */
   readonly bootPs: number;
-}
-
-export interface SonicCli {
-  readonly exec: (command: string) => ShellResult;
+  /** Programs that are not installed. */
+  readonly without?: ReadonlySet<string>;
 }
 
 const VERSION = '202405.1-farspan';
@@ -22,6 +21,14 @@ const PRIORITIES = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 const LOSSLESS = 3;
 const UNICAST_QUEUES = 10;
 const MULTICAST_QUEUES = 10;
+
+/** Where `config checkpoint` writes, on disk: it outlives a reboot. */
+const CHECKPOINT_FOLDER = '/etc/sonic/checkpoints';
+/** The part of CONFIG_DB that this switch has. */
+interface Configuration {
+  readonly PORT?: Readonly<Record<string, { readonly admin_status?: string }>>;
+}
+type Checkpointing = (words: readonly string[]) => ShellResult;
 
 const RIGHT = { text: 'right' } as const;
 const LEFT = { text: 'left' } as const;
@@ -48,7 +55,8 @@ const pythonDict = (entries: readonly (readonly [string, string])[]): string =>
   `{${entries.map(([key, value]) => `'${key}': '${value}'`).join(', ')}}\n`;
 
 /** The CLI of an emulated SONiC switch: its tables have the look of sonic-utilities, its numbers are the simulator's. */
-export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
+export function sonicCli(options: SonicOptions): LinuxBox {
+  const { sim, shape, node, bootPs } = options;
   const { topology } = shape;
   const identity = shape.identity(node);
   const ports = shape.ports(node);
@@ -352,6 +360,67 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
       `Usage: ${command} [OPTIONS] COMMAND [ARGS]...\nTry "${command} -h" for help.\n\nError: No such command "${wrong}".`,
     );
 
+  const checkpointFile = (name: string): string => `${CHECKPOINT_FOLDER}/${name}.cp.json`;
+  const configuration = (): Configuration => ({
+    PORT: Object.fromEntries(
+      ports.map(port => [port.devicePort, { admin_status: state(port)?.adminUp === false ? 'down' : 'up' }]),
+    ),
+  });
+  const restore = ({ PORT = {} }: Configuration): void => {
+    for (const port of ports) {
+      const wanted = Object.hasOwn(PORT, port.devicePort) ? PORT[port.devicePort] : undefined;
+      const up = wanted?.admin_status !== 'down';
+      if (wanted && state(port)?.adminUp !== up) sim.setAdmin(node, port.port, up);
+    }
+  };
+  /** What a boot loads. */
+  let saved = configuration();
+  const named =
+    (command: string, act: (name: string) => ShellResult): Checkpointing =>
+    words => {
+      const [name] = words.filter(word => !word.startsWith('-'));
+      if (name !== undefined && /^[\w.-]{1,100}$/.test(name)) return act(name);
+      return fail(
+        2,
+        `Usage: config ${command} [OPTIONS] CHECKPOINT_NAME\nTry "config ${command} -h" for help.\n\nError: Missing argument "CHECKPOINT_NAME".`,
+      );
+    };
+  const absent = (command: string, name: string): ShellResult =>
+    fail(1, `Failed to ${command}\nError: Checkpoint '${name}' does not exist`);
+  /** `config/main.py` and `generic_config_updater` of sonic-utilities: its words, and only the ports are restored, as only they can change. */
+  const CHECKPOINTS: Readonly<Record<string, Checkpointing>> = {
+    checkpoint: named('checkpoint', name => {
+      if (!box.files.write(checkpointFile(name), `${JSON.stringify(configuration(), null, 4)}\n`))
+        return fail(1, `Failed to create config checkpoint`);
+      return succeed('Config checkpoint created successfully.\n');
+    }),
+    rollback: named('rollback', name => {
+      const text = box.files.read(checkpointFile(name));
+      if (text === undefined) return absent('rollback config', name);
+      let found: Configuration;
+      try {
+        found = JSON.parse(text) as Configuration;
+      } catch {
+        return fail(1, `Failed to rollback config\nError: Checkpoint '${name}' holds no JSON`);
+      }
+      restore(found);
+      return succeed('Config rolled back successfully.\n');
+    }),
+    'delete-checkpoint': named('delete-checkpoint', name =>
+      box.files.remove(checkpointFile(name))
+        ? succeed('Checkpoint deleted successfully.\n')
+        : absent('delete config checkpoint', name),
+    ),
+    'list-checkpoints': () =>
+      succeed(
+        `${JSON.stringify(
+          (box.files.list(CHECKPOINT_FOLDER) ?? []).map(file => file.replace(/\.cp\.json$/, '')),
+          null,
+          4,
+        )}\n`,
+      ),
+  };
+
   const programs: Readonly<Record<string, Program>> = {
     show({ argv }) {
       const key = argv.slice(1).join(' ');
@@ -380,13 +449,14 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
       return succeed(key.startsWith('COUNTERS:') ? countersOf(key.slice('COUNTERS:'.length)) : '{}\n');
     },
     ecnconfig: ({ argv }) => (argv[1] === '-l' ? succeed(ecnConfig()) : fail(2, 'usage: ecnconfig [-h] [-l]')),
-    hostname: () => succeed(`${node}\n`),
-    cat({ argv: [, file] }) {
-      if (file === '/proc/uptime') return succeed(`${uptimeS().toFixed(2)} ${uptimeS().toFixed(2)}\n`);
-      return fail(1, `cat: ${file ?? ''}: No such file or directory`);
-    },
     config({ argv }) {
       const [, subject, verb, name] = argv;
+      if (Object.hasOwn(CHECKPOINTS, subject ?? ''))
+        return (CHECKPOINTS[subject as string] as Checkpointing)(argv.slice(2));
+      if (subject === 'save') {
+        saved = configuration();
+        return succeed('Running command: /usr/local/bin/sonic-cfggen -d --print-data > /etc/sonic/config_db.json\n');
+      }
       if (subject !== 'interface' || (verb !== 'shutdown' && verb !== 'startup') || name === undefined)
         return usage('config', argv.slice(1).join(' '));
       const port = shape.portNamed(node, name);
@@ -403,7 +473,21 @@ export function sonicCli({ sim, shape, node, bootPs }: SonicOptions): SonicCli {
       return { stdout: '', stderr: '', code: 0, hangUp: true };
     },
   };
-  return { exec: command => runShell(command, { programs }) };
+  const box = linuxBox({
+    ...options,
+    name: node,
+    systemd: true,
+    system: { '/proc/uptime': () => `${uptimeS().toFixed(2)} ${uptimeS().toFixed(2)}\n` },
+    programs: () => programs,
+  });
+  box.files.makeFolder(CHECKPOINT_FOLDER, true);
+  sim.onEvent(event => {
+    if (event.node !== node) return;
+    if (event.kind === 'booting') box.reboot();
+    // What was not saved is lost, as on a switch.
+    if (event.kind === 'booted') restore(saved);
+  });
+  return box;
 }
 
 /** As `show ip bgp summary`: text on the left, numbers on the right, `Up/Down` and what follows on the left whatever it is. */

@@ -6,8 +6,8 @@ import type { ShellResult } from './small-shell.ts';
 
 export interface SshDevice {
   readonly name: string;
-  /** Runs one command line. */
-  exec(command: string): ShellResult;
+  /** Runs one command line. `done` is called once, or never when the device goes down meanwhile. */
+  exec(command: string, done: (result: ShellResult) => void): void;
   /** What an interactive shell shows before each line. */
   readonly prompt: string;
   readonly banner?: string;
@@ -103,7 +103,7 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
         session.on('env', granted => granted?.());
         session.on('exec', (granted, _reject, { command }) => {
           const channel = granted();
-          finish(channel, connection, options.device.exec(command));
+          options.device.exec(command, result => finish(channel, connection, result));
         });
         session.on('shell', granted => interact(granted(), connection, options.device));
       });
@@ -161,6 +161,7 @@ function finish(channel: ServerChannel, connection: Connection, { stdout, stderr
 function interact(channel: ServerChannel, connection: Connection, device: SshDevice): void {
   let line = '';
   let after = '';
+  let busy = false;
   channel.on('error', () => {});
   const crlf = (text: string): string => text.replaceAll('\n', '\r\n');
   const prompt = (): void => void channel.write(device.prompt);
@@ -174,12 +175,14 @@ function interact(channel: ServerChannel, connection: Connection, device: SshDev
     const command = line.trim();
     line = '';
     if (command === 'exit' || command === 'logout') return leave(0);
-    if (command !== '') {
-      const result = device.exec(command);
+    if (command === '') return prompt();
+    busy = true;
+    device.exec(command, result => {
+      busy = false;
       channel.write(crlf(result.stdout + result.stderr));
-      if (result.hangUp) return void connection.end();
-    }
-    prompt();
+      if (result.hangUp) connection.end();
+      else prompt();
+    });
   };
   if (device.banner) channel.write(crlf(device.banner));
   prompt();
@@ -187,7 +190,8 @@ function interact(channel: ServerChannel, connection: Connection, device: SshDev
     for (const c of bytes.toString('utf8')) {
       const previous = after;
       after = c;
-      if (c === '\n' && previous === '\r') continue;
+      // What is typed while a command runs is lost.
+      if (busy || (c === '\n' && previous === '\r')) continue;
       if (c === '\r' || c === '\n') enter();
       else if (c === '\u007f' || c === '\b') {
         if (line !== '') channel.write('\b \b');

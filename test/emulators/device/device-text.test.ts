@@ -4,8 +4,9 @@ import t from 'tap';
 import { iperf3Json } from '../../../emulators/device/iperf3-text.ts';
 import { labShape } from '../../../emulators/device/lab-shape.ts';
 import { floatText, ncclHeader, ncclRow } from '../../../emulators/device/nccl-text.ts';
-import { fail, runShell, succeed } from '../../../emulators/device/small-shell.ts';
+import type { ShellResult } from '../../../emulators/device/small-shell.ts';
 import { frrAge, sonicCli, speedOf } from '../../../emulators/device/sonic-cli.ts';
+import { wallClock } from '../../../emulators/device/wall-clock.ts';
 import { tabulate } from '../../../emulators/device/tabulate.ts';
 import { createFabricSim } from '../../../emulators/fabric-sim/index.ts';
 import { parseIperf3 } from '../../../harness/drivers/gpu/iperf3.ts';
@@ -72,7 +73,19 @@ const pair: Topology = {
 
 void t.test('the emulated switch has the headers of the recorded ones', { skip }, t => {
   const sim = createFabricSim({ topology: pair, seed: 1, trainPackets: 1 });
-  const { exec } = sonicCli({ sim, shape: labShape(pair), node: 's1', bootPs: 1e11 });
+  const box = sonicCli({
+    sim,
+    shape: labShape(pair),
+    node: 's1',
+    bootPs: 1e11,
+    wall: wallClock(() => performance.now()),
+    instance: 'text',
+  });
+  const exec = (command: string): ShellResult => {
+    const answers: ShellResult[] = [];
+    box.exec(command, result => void answers.push(result));
+    return answers[0] as ShellResult;
+  };
   const header = (text: string): string => {
     const lines = text.split('\n');
     return (lines[lines.findIndex(line => /^-+(  -+)+$/.test(line)) - 1] ?? 'no table')
@@ -181,37 +194,5 @@ void t.test('the JSON of an interrupted iperf3 server gives sent and received', 
     [end.sum_received.bytes, end.sum_received.bits_per_second, end.sum_sent.packets],
     [970 * 128, 970 * 128 * 4, 0],
   );
-  t.end();
-});
-
-void t.test('the small shell keeps to sh where it understands and says so where it does not', t => {
-  const calls: (readonly string[])[] = [];
-  const files = new Map<string, string>();
-  let pid = 40;
-  const shell = (line: string) =>
-    runShell(line, {
-      programs: {
-        show: ({ argv }) => (calls.push(argv.slice(1)), succeed(`${argv.length}\n`)),
-        bad: () => fail(3, 'bad: no'),
-        job: ({ background }) => (background ? { pid: ++pid } : succeed()),
-      },
-      write: (file, text) => files.set(file, text),
-    });
-  t.same(shell(`show 'a b' "c;d" e\\ f 2`), { stdout: '5\n', stderr: '', code: 0 });
-  t.same(calls.at(-1), ['a b', 'c;d', 'e f', '2']);
-  t.match(shell('bad && show x'), { stdout: '', stderr: 'bad: no\n', code: 3 });
-  t.match(shell('bad || show x'), { stdout: '2\n', code: 0 });
-  t.match(shell('bad; echo $?'), { stdout: '3\n', code: 0 });
-  t.match(shell('setsid nohup job a > /tmp/x 2>&1 < /dev/null & echo $!'), { stdout: '41\n', code: 0 });
-  t.match(shell('bad > /tmp/e 2>&1'), { stdout: '', stderr: '', code: 3 });
-  t.equal(files.get('/tmp/e'), 'bad: no\n');
-  t.match(shell('sudo nosuch'), { stderr: 'bash: line 1: nosuch: command not found\n', code: 127 });
-  t.match(shell("show 'open"), { code: 2 });
-  t.match(shell('show a | show b'), { code: 2 });
-  t.match(shell(`show ${'x'.repeat(70_000)}`), { code: 126 });
-  t.match(shell('constructor'), { code: 127 }, 'names of Object.prototype are no programs');
-  const began = performance.now();
-  shell(`${'a;'.repeat(30_000)}`);
-  t.ok(performance.now() - began < 2000, 'linear in the length of the line');
   t.end();
 });
