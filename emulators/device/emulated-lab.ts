@@ -9,6 +9,7 @@ import type { CountersLine, PortCounters, ProbeLine, RecordLine } from '../../ha
 import type { Topology } from '../../harness/model/topology.ts';
 import { createFabricSim, type FabricSim, type SimEvent, type SimJob } from '../fabric-sim/index.ts';
 import { startClockService } from './clock-service.ts';
+import { counterCache } from './counter-cache.ts';
 import { dataPlaneClock } from './data-plane-clock.ts';
 import { gpuNodes, type StartedProbe } from './gpu-node.ts';
 import { labShape, type LabShape, portMac } from './lab-shape.ts';
@@ -37,6 +38,8 @@ export interface EmulatedLabOptions {
   readonly pace?: number;
   /** TCP and UDP ports are counted up from here; absent: any free ones. */
   readonly portBase?: number;
+  /** The SNMP agents refresh their counters once in this much data-plane time, ns, as real ones do. Default: at every request. */
+  readonly snmpRefreshNs?: number;
   readonly wallMs?: () => number;
   /** Programs that a device lacks, by its name: `flock`, or `systemd` for all of it. */
   readonly without?: Readonly<Record<string, readonly string[]>>;
@@ -190,6 +193,14 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
       const server = await ssh(box, `${USER}@${name}:~$ `);
       let store: SnmpStore | undefined;
       let seen = -1;
+      const refresh =
+        options.snmpRefreshNs === undefined
+          ? undefined
+          : counterCache({
+              refreshNs: options.snmpRefreshNs,
+              nowNs: () => sim.nowPs / 1e3,
+              bootedNs: () => sim.bootedAtPs(name) / 1e3,
+            });
       const agent = await startSnmpAgent({
         port: nextPort(),
         community,
@@ -200,7 +211,10 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
         engineBoots: () => boots.get(name) ?? 1,
         engineSeconds: () => Math.floor((wallMs() - (bootedWallMs.get(name) ?? startedMs)) / 1000),
         store() {
-          if (store === undefined || seen !== change) store = switchMib({ sim, shape, node: name });
+          if (store === undefined || seen !== change) {
+            const live = switchMib({ sim, shape, node: name, engineBoots: () => boots.get(name) ?? 1 });
+            store = refresh === undefined ? live : refresh(live);
+          }
           seen = change;
           return store;
         },

@@ -164,6 +164,24 @@ export function sonicCli(options: SonicOptions): LinuxBox {
     return tabulate(headers, rows, RIGHT);
   };
 
+  /** What `sonic-clear` took as zero. It moves what the CLI shows, and never COUNTERS_DB or the agent. */
+  type Count = ReturnType<FabricSim['count']>;
+  const cleared = new Map<string, Pick<Count, 'pfcRx' | 'pfcTx' | 'queuePackets'>>();
+  let clearedBootPs = sim.bootedAtPs(node);
+  const sinceClear = (port: PortShape, key: 'pfcRx' | 'pfcTx' | 'queuePackets'): number => {
+    if (sim.bootedAtPs(node) !== clearedBootPs) cleared.clear();
+    clearedBootPs = sim.bootedAtPs(node);
+    return sim.count(node, port.port)[key] - (cleared.get(port.port)?.[key] ?? 0);
+  };
+  const clear = (keys: readonly ('pfcRx' | 'pfcTx' | 'queuePackets')[]): ShellResult => {
+    for (const port of ports) {
+      const before = cleared.get(port.port) ?? { pfcRx: 0, pfcTx: 0, queuePackets: 0 };
+      const now = sim.count(node, port.port);
+      cleared.set(port.port, { ...before, ...Object.fromEntries(keys.map(key => [key, now[key]])) });
+    }
+    return succeed();
+  };
+
   const pfcCounters = (): string => {
     const table = (title: string, read: (port: PortShape) => number): string =>
       tabulate(
@@ -174,7 +192,7 @@ export function sonicCli(options: SonicOptions): LinuxBox {
         ]),
         RIGHT,
       );
-    return `${table('Port Rx', port => sim.count(node, port.port).pfcRx)}\n${table('Port Tx', port => sim.count(node, port.port).pfcTx)}`;
+    return `${table('Port Rx', port => sinceClear(port, 'pfcRx'))}\n${table('Port Tx', port => sinceClear(port, 'pfcTx'))}`;
   };
 
   const queues = (): readonly { readonly name: string; readonly lossless: boolean; readonly multicast: boolean }[] => [
@@ -194,10 +212,10 @@ export function sonicCli(options: SonicOptions): LinuxBox {
   const queueCounters = (): string =>
     ports
       .map(port => {
-        const count = sim.count(node, port.port);
+        const packets = sinceClear(port, 'queuePackets');
         const rows = queues().map(({ name, lossless, multicast }) => {
           if (multicast) return [port.devicePort, name, '0', '0', '0', '0'];
-          return [port.devicePort, name, lossless ? commas(count.queuePackets) : 'N/A', 'N/A', 'N/A', 'N/A'];
+          return [port.devicePort, name, lossless ? commas(packets) : 'N/A', 'N/A', 'N/A', 'N/A'];
         });
         return `For namespace :\n${tabulate(['Port', 'TxQ', 'Counter/pkts', 'Counter/bytes', 'Drop/pkts', 'Drop/bytes'], rows, RIGHT)}`;
       })
@@ -429,6 +447,8 @@ export function sonicCli(options: SonicOptions): LinuxBox {
         : usage('show', argv.slice(1).join(' '));
     },
     'sonic-clear'({ argv }) {
+      if (argv.slice(1).join(' ') === 'pfccounters') return clear(['pfcRx', 'pfcTx']);
+      if (argv.slice(1).join(' ') === 'queuecounters') return clear(['queuePackets']);
       if (argv.slice(1).join(' ') !== 'queue watermark unicast') return usage('sonic-clear', argv.slice(1).join(' '));
       for (const port of ports) {
         sim.takeQueuePeak(node, port.port);

@@ -6,6 +6,8 @@ export interface SwitchMibOptions {
   readonly sim: FabricSim;
   readonly shape: LabShape;
   readonly node: string;
+  /** snmpEngineBoots (RFC 3411 section 5). Default 1. */
+  readonly engineBoots?: () => number;
 }
 
 const IF_ENTRY = '1.3.6.1.2.1.2.2.1';
@@ -79,6 +81,7 @@ export function switchMib(options: SwitchMibOptions): SnmpStore {
   text('1.3.6.1.2.1.1.5.0', node);
   text('1.3.6.1.2.1.1.6.0', `site ${identity.site}`);
   add('1.3.6.1.2.1.1.7.0', SNMP.integer, 78);
+  add('1.3.6.1.6.3.10.2.1.2.0', SNMP.integer, options.engineBoots ?? 1);
 
   add('1.3.6.1.2.1.2.1.0', SNMP.integer, ports.length);
   for (const port of ports) {

@@ -1,6 +1,7 @@
 import type { Load } from '../model/load.ts';
 import type { PortCounters } from '../model/record.ts';
 import type { DeviceFacts } from './device-facts.ts';
+import type { RawPortCounters } from './switch.ts';
 
 export interface CollectiveRow {
   readonly round: number;
@@ -21,7 +22,8 @@ export interface Host {
   facts(): Promise<DeviceFacts>;
   /** GPUs that are throttled now, with the reason in the driver's words; empty when none is. */
   throttled(): Promise<readonly string[]>;
-  counters(): Promise<{ readonly [K in keyof PortCounters]: bigint | null }>;
+  /** Every counter of its NIC, since the driver was loaded, exact. */
+  counters(): Promise<{ readonly [K in keyof PortCounters]: bigint | null } & Pick<RawPortCounters, 'narrow'>>;
   /** Starts a collective over `ranks` (this host is rank 0) detached; it runs until stopped. */
   startCollective(load: Load, ranks: readonly string[]): Promise<CollectiveJob>;
   /** Listens for one probe flow; call it on the target before `startProbe` on the source. */

@@ -207,6 +207,8 @@ export function gpuNode(options: GpuNodeOptions): Host {
       ...from(rdma, 'cnpSent', 'np_cnp_sent'),
       ...from(rdma, 'cnpHandled', 'rp_cnp_handled'),
       ...from(rdma, 'outOfSequence', 'out_of_sequence'),
+      // mlx5 keeps it as a q-counter of 32 bits (kernel, drivers/infiniband/hw/mlx5/counters.c); those of congestion control have 64.
+      narrow: ['outOfSequence'],
     };
   };
 

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
 import { performance } from 'node:perf_hooks';
 import snmp from 'net-snmp';
@@ -5,6 +6,7 @@ import pLimit from 'p-limit';
 import type { DeviceError } from '../binding/device-error.ts';
 import type { Step } from '../model/record.ts';
 import { deviceError, escapeDeviceText, excerpt, label } from './device-text.ts';
+import { type AnsweringSession, ownAnswers } from './own-answers.ts';
 
 /** SNMPv3 user (USM). With `auth` absent nothing is authenticated, with `priv` absent nothing is encrypted. */
 export interface SnmpUser {
@@ -37,8 +39,15 @@ export type SnmpValue = number | bigint | Buffer | string | null;
 
 export interface SnmpSession {
   readonly device: string;
-  /** One value for each OID asked for, in as many requests as it takes. @throws DeviceError */
+  /** One value for each OID asked for, in as many requests as it takes: values of several moments. @throws DeviceError */
   get(oids: readonly string[]): Promise<ReadonlyMap<string, SnmpValue>>;
+  /**
+   * Each group in one request and one datagram, so that all its values are of one moment of the agent: a counter, and what vouches for it.
+   * A group without an answer is null; null is not "the device does not have it".
+   *
+   * @throws DeviceError when no group was answered; RangeError for a group of more than `OIDS_TOGETHER`
+   */
+  together(groups: readonly (readonly string[])[]): Promise<readonly (ReadonlyMap<string, SnmpValue> | null)[]>;
   /** Everything under an OID, by GETBULK, in the agent's order. @throws DeviceError also when the agent walks in circles */
   walk(root: string): Promise<ReadonlyMap<string, SnmpValue>>;
   /** Columns of a table: row index (OID text behind the column) to value per column. @throws DeviceError */
@@ -48,10 +57,14 @@ export interface SnmpSession {
 
 /** Varbinds per GET: 24 x about 40 B stays under the 1472 B of one Ethernet frame, also with USM. */
 const OIDS_PER_GET = 24;
+/** Varbinds that one datagram of 1472 B holds for sure: an answer's take 35 B at most here (a 64-bit counter 27, a name of 16 letters 35), USM's header about 150. */
+export const OIDS_TOGETHER = 36;
 /** Rows per GETBULK answer; agents cut the answer to what fits. */
 const REPETITIONS = 25;
 /** Rows a walk may give before it counts as endless. Full BGP tables are not walked here. */
 const MOST_ROWS = 200_000;
+/** Share of an operation's deadline after which groups that are not answered are given up. */
+const LAST_CALL = 0.95;
 /** Requests at the same time per session. Small agents drop more. */
 const AT_ONCE = 4;
 
@@ -125,8 +138,8 @@ function usm({ name, auth, priv }: SnmpUser): snmp.User {
   };
 }
 
-/** A session whose socket can neither throw out of a datagram nor end the process. */
-function createSession(options: SnmpOptions): snmp.Session {
+/** A session whose socket can neither throw out of a datagram nor end the process, and that takes its own answers only. */
+function createSession(options: SnmpOptions, onIgnored: (why: string) => void): snmp.Session {
   const settings = {
     port: options.port,
     transport: options.host.includes(':') ? ('udp6' as const) : ('udp4' as const),
@@ -145,6 +158,7 @@ function createSession(options: SnmpOptions): snmp.Session {
     // A malformed datagram. The request it may belong to is sent again and then times out.
   });
   guardSocket((session as unknown as { dgram: DatagramSource }).dgram, () => {});
+  ownAnswers(session as unknown as AnsweringSession, { firstId: randomInt(2 ** 31 - 1), onIgnored });
   return session;
 }
 
@@ -212,7 +226,12 @@ class Deadline extends Error {
 
 /** Opens a v2c or v3 session. UDP: nothing is sent before the first question. */
 export function connectSnmp(options: SnmpOptions): SnmpSession {
-  const session = createSession(options);
+  let ignored = 0;
+  let lastIgnored = '';
+  const session = createSession(options, why => {
+    ignored++;
+    lastIgnored = why;
+  });
   const limit = pLimit(AT_ONCE);
   let closed = false;
 
@@ -224,6 +243,7 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
   ): Promise<T> => {
     const at = new Date().toISOString();
     const began = performance.now();
+    const ignoredBefore = ignored;
     let stopped = false;
     const report = (answer: string): void =>
       options.step?.({
@@ -232,7 +252,10 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
         device: options.device,
         protocol: 'snmp',
         tried: excerpt(tried, 2000),
-        answer: excerpt(answer, 2000),
+        answer: excerpt(
+          ignored === ignoredBefore ? answer : `${answer}; ${ignored - ignoredBefore} ignored: ${lastIgnored}`,
+          2000,
+        ),
       });
     let timer: NodeJS.Timeout | undefined;
     let abort: (() => void) | undefined;
@@ -287,6 +310,46 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
       },
     );
 
+  const together: SnmpSession['together'] = async groups => {
+    const large = groups.find(group => group.length > OIDS_TOGETHER);
+    if (large) throw new RangeError(`${large.length} OIDs do not fit one SNMP request; ${OIDS_TOGETHER} do.`);
+    return operate(
+      `SNMP get ${groups.length} groups of OIDs from ${groups[0]?.[0] ?? 'none'}`,
+      (found: readonly (ReadonlyMap<string, SnmpValue> | null)[]) =>
+        found.reduce((sum, of) => sum + (of?.size ?? 0), 0),
+      async stopped => {
+        let failure: unknown = new Deadline('deadline');
+        let late = false;
+        let timer: NodeJS.Timeout | undefined;
+        // A little before the operation's deadline, so that what came by then is kept.
+        const tooLate = new Promise<null>(resolve => {
+          timer = setTimeout(() => {
+            late = true;
+            resolve(null);
+          }, options.deadlineMs * LAST_CALL);
+        });
+        const ask = async (group: readonly string[]): Promise<ReadonlyMap<string, SnmpValue> | null> => {
+          if (late || stopped()) return null;
+          try {
+            return new Map((await getChunk(group)).map(varbind => [varbind.oid, valueOf(varbind)]));
+          } catch (error) {
+            failure = error;
+            return null;
+          }
+        };
+        try {
+          const found = await Promise.all(
+            groups.map(group => limit(() => Promise.race([ask(group), ...(late ? [] : [tooLate])]))),
+          );
+          if (found.length > 0 && found.every(answer => answer === null)) throw failure;
+          return found;
+        } finally {
+          clearTimeout(timer);
+        }
+      },
+    );
+  };
+
   const walkUnder = async (root: string, stopped: () => boolean): Promise<Map<string, SnmpValue>> => {
     const found = new Map<string, SnmpValue>();
     let last = root;
@@ -309,6 +372,7 @@ export function connectSnmp(options: SnmpOptions): SnmpSession {
   return {
     device: options.device,
     get,
+    together,
     walk: root =>
       operate(
         `SNMP walk ${root}`,

@@ -2,8 +2,9 @@ import pLimit from 'p-limit';
 import type { PortStatus, RawPortCounters, Switch } from '../binding/switch.ts';
 import type { DeviceGuard } from './device-guard.ts';
 import { deviceError, label } from './device-text.ts';
+import { ifMib } from './if-mib.ts';
 import { ParseError, parsed } from './parse-error.ts';
-import { snmpCounter, type SnmpSession, type SnmpValue } from './snmp.ts';
+import type { SnmpSession } from './snmp.ts';
 import { parsePythonDict, parseShowVersion } from './sonic/database.ts';
 import { parsePfcCounters } from './sonic/pfc.ts';
 import { parseQueueCounters } from './sonic/queues.ts';
@@ -26,31 +27,24 @@ export interface SonicSwitchOptions {
 
 const PORT = /^Ethernet[0-9]{1,4}$/;
 
-/** IF-MIB (RFC 2863): columns of ifEntry and ifXEntry. */
-const IF_ENTRY = '1.3.6.1.2.1.2.2.1';
-const IFX_ENTRY = '1.3.6.1.2.1.31.1.1.1';
 const SYS_UPTIME = '1.3.6.1.2.1.1.3.0';
-const OID = {
-  descr: `${IF_ENTRY}.2`,
-  adminStatus: `${IF_ENTRY}.7`,
-  operStatus: `${IF_ENTRY}.8`,
-  lastChange: `${IF_ENTRY}.9`,
-  inDiscards: `${IF_ENTRY}.13`,
-  outDiscards: `${IF_ENTRY}.19`,
-  name: `${IFX_ENTRY}.1`,
-  hcInOctets: `${IFX_ENTRY}.6`,
-  hcInUnicast: `${IFX_ENTRY}.7`,
-  hcInMulticast: `${IFX_ENTRY}.8`,
-  hcInBroadcast: `${IFX_ENTRY}.9`,
-  hcOutOctets: `${IFX_ENTRY}.10`,
-  hcOutUnicast: `${IFX_ENTRY}.11`,
-  hcOutMulticast: `${IFX_ENTRY}.12`,
-  hcOutBroadcast: `${IFX_ENTRY}.13`,
-} as const;
 /** TimeTicks are hundredths of a second. */
 const TICK_NS = 10_000_000;
 /** Commands at the same time for one reading; every one is a Python start on a real switch. */
 const COMMANDS_AT_ONCE = 4;
+
+/** What SNMP brings, when it did not. */
+const UNANSWERED: RawPortCounters = {
+  rxBytes: null,
+  txBytes: null,
+  rxPackets: null,
+  txPackets: null,
+  drops: null,
+  operUp: null,
+};
+
+/** What COUNTERS_DB has of a port; what it lacks is absent. */
+type StoredCounters = { readonly [K in 'pfcRx' | 'pfcTx' | 'pausedNs' | 'drops']?: bigint | undefined };
 
 /** The port, when it may enter a command. @throws RangeError */
 export function safePort(port: string): string {
@@ -74,8 +68,9 @@ export const SONIC_WRITES: readonly RegExp[] = [
 ];
 
 /**
- * A SONiC switch: IF-MIB over SNMP for octets, packets, drops and states (64-bit, exact), CLI tables for PFC, queues, ECN and
- * watermarks, COUNTERS_DB for the time paused. CLI counters have a per-user baseline (`sonic-clear`): nothing here ever clears.
+ * A SONiC switch: IF-MIB over SNMP for octets, packets and states (64-bit, exact), COUNTERS_DB for drops, PFC frames and the time paused
+ * (64-bit, and no clear touches them), CLI tables for queues, ECN and watermarks, and for what COUNTERS_DB lacks. CLI counters have a
+ * baseline per user (`sonic-clear`): nothing here ever clears, and another's clear shows as a counter that went backwards.
  */
 export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick<Switch, 'sample'>> {
   const { name, shell, guard, snmp, priority = 3 } = options;
@@ -88,25 +83,6 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
 
   const send = async (command: string): Promise<void> => void succeeded(name, command, await guard.write(command));
 
-  let indexes: Promise<ReadonlyMap<string, number>> | undefined;
-  /** Port names to ifIndex, read once: ifName, or ifDescr where ifName is an alias. */
-  const readIndexes = (session: SnmpSession): Promise<ReadonlyMap<string, number>> => {
-    indexes ??= (async () => {
-      const found = new Map<string, number>();
-      for (const column of [OID.descr, OID.name]) {
-        for (const [oid, value] of await session.walk(column)) {
-          const text = Buffer.isBuffer(value) ? value.toString('utf8') : String(value);
-          if (PORT.test(text)) found.set(text, Number(oid.slice(oid.lastIndexOf('.') + 1)));
-        }
-      }
-      return found;
-    })().catch((error: unknown) => {
-      indexes = undefined;
-      throw error;
-    });
-    return indexes;
-  };
-
   const session = (): SnmpSession => {
     if (snmp) return snmp;
     throw deviceError({
@@ -117,76 +93,13 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     });
   };
 
-  const indexOf = async (port: string): Promise<number> => {
-    safePort(port);
-    const index = options.ifIndex ? options.ifIndex(port) : (await readIndexes(session())).get(port);
-    if (index === undefined || !Number.isInteger(index)) {
-      throw deviceError({
-        device: name,
-        tried: `finding ${port} in IF-MIB`,
-        answer: 'no interface of that name',
-        advice: 'Compare with: show interfaces status',
-      });
-    }
-    return index;
-  };
-
-  /** The given columns of the given ports in as few requests as it takes. */
-  const columns = async (ports: readonly string[], names: readonly (keyof typeof OID)[]) => {
-    const found = await Promise.all(ports.map(async port => [port, await indexOf(port)] as const));
-    const values = await session().get(found.flatMap(([, index]) => names.map(column => `${OID[column]}.${index}`)));
-    return new Map(
-      found.map(
-        ([port, index]) =>
-          [port, (column: keyof typeof OID): SnmpValue => values.get(`${OID[column]}.${index}`) ?? null] as const,
-      ),
-    );
-  };
-
-  /** Columns that each sum of a port was first made of: one that comes or goes later would move the sum by all it ever counted. */
-  const summed = new Map<string, readonly (keyof typeof OID)[]>();
-
-  const sample: Required<Switch>['sample'] = async ports => {
-    const rows = await columns(ports, [
-      'operStatus',
-      'inDiscards',
-      'outDiscards',
-      'hcInOctets',
-      'hcInUnicast',
-      'hcInMulticast',
-      'hcInBroadcast',
-      'hcOutOctets',
-      'hcOutUnicast',
-      'hcOutMulticast',
-      'hcOutBroadcast',
-    ]);
-    return new Map(
-      [...rows].map(([port, of]) => {
-        const counts = (...names: readonly (keyof typeof OID)[]): bigint | null => {
-          const [first = 'hcInUnicast'] = names;
-          if (snmpCounter(of(first)) === null) return null;
-          // The unicast (or input) count must be there; of the others those that the device had at its first reading.
-          const key = `${port} ${first}`;
-          const parts = summed.get(key) ?? names.filter(column => snmpCounter(of(column)) !== null);
-          summed.set(key, parts);
-          return parts.reduce<bigint | null>((sum, column) => {
-            const count = snmpCounter(of(column));
-            return sum === null || count === null ? null : sum + count;
-          }, 0n);
-        };
-        const state = of('operStatus');
-        const counters: RawPortCounters = {
-          rxBytes: counts('hcInOctets'),
-          txBytes: counts('hcOutOctets'),
-          rxPackets: counts('hcInUnicast', 'hcInMulticast', 'hcInBroadcast'),
-          txPackets: counts('hcOutUnicast', 'hcOutMulticast', 'hcOutBroadcast'),
-          drops: snmpCounter(of('outDiscards')) === null ? null : counts('inDiscards', 'outDiscards'),
-          operUp: typeof state === 'number' ? state === 1 : null,
-        };
-        return [port, counters] as const;
-      }),
-    );
-  };
+  const interfaces =
+    snmp &&
+    ifMib({
+      session: snmp,
+      isPort: text => PORT.test(text),
+      ...(options.ifIndex === undefined ? {} : { ifIndex: options.ifIndex }),
+    });
 
   let objects: Promise<ReadonlyMap<string, string>> | undefined;
   /** Port name to the oid of its counters. They change with a restart of swss, so a missing one is read again. */
@@ -206,9 +119,10 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     return undefined;
   };
 
-  const pausedNs = async (port: string): Promise<bigint | null> => {
+  /** What COUNTERS_DB counts of a port, 64 bits wide. No `sonic-clear` touches it: that only moves what the CLI shows its user. */
+  const stored = async (port: string): Promise<StoredCounters> => {
     const oid = await objectOf(port);
-    if (oid === undefined) return null;
+    if (oid === undefined) return {};
     if (!/^oid:0x[0-9a-fA-F]{1,16}$/.test(oid))
       throw deviceError({
         device: name,
@@ -217,19 +131,62 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
         advice: 'COUNTERS_PORT_NAME_MAP holds something else than object ids.',
       });
     const counts = await ask(`sonic-db-cli COUNTERS_DB HGETALL COUNTERS:${oid}`, parsePythonDict);
-    const us = counts.get(`SAI_PORT_STAT_PFC_${priority}_RX_PAUSE_DURATION_US`);
-    return us !== undefined && /^\d{1,20}$/.test(us) ? BigInt(us) * 1000n : null;
+    const count = (key: string): bigint | undefined => {
+      const text = counts.get(`SAI_PORT_STAT_${key}`);
+      return text !== undefined && /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+    };
+    const [dropsIn, dropsOut] = [count('IF_IN_DISCARDS'), count('IF_OUT_DISCARDS')];
+    const pausedUs = count(`PFC_${priority}_RX_PAUSE_DURATION_US`);
+    return {
+      pfcRx: count(`PFC_${priority}_RX_PKTS`),
+      pfcTx: count(`PFC_${priority}_TX_PKTS`),
+      pausedNs: pausedUs === undefined ? undefined : pausedUs * 1000n,
+      drops: dropsIn === undefined || dropsOut === undefined ? undefined : dropsIn + dropsOut,
+    };
+  };
+
+  /** Where each counter of a port was first read. The same count from elsewhere is another series: it lags, or starts at a clear. */
+  const sources = new Map<string, 'stored' | 'shown'>();
+  const fromOneSource = (
+    at: string,
+    { stored: kept, shown }: { readonly stored: bigint | undefined; readonly shown: RawPortCounters['drops'] },
+  ): bigint | null => {
+    const first = kept !== undefined ? 'stored' : typeof shown === 'bigint' ? 'shown' : undefined;
+    const source = sources.get(at) ?? first;
+    if (source !== undefined) sources.set(at, source);
+    const value = source === 'stored' ? kept : shown;
+    return typeof value === 'bigint' ? value : null;
+  };
+  const storesDrops = (port: string): boolean => sources.get(`${port} drops`) === 'stored';
+
+  const withoutDrops = ({ drops: _drops, narrow = [], ...others }: RawPortCounters): RawPortCounters => ({
+    ...others,
+    narrow: narrow.filter(key => key !== 'drops'),
+  });
+
+  const sample: Required<Switch>['sample'] = async ports => {
+    ports.forEach(safePort);
+    const found = interfaces ? await interfaces.read(ports) : (session(), new Map<string, RawPortCounters>());
+    return new Map([...found].map(([port, of]) => [port, storesDrops(port) ? withoutDrops(of) : of] as const));
+  };
+
+  /** Octets, packets, drops and state of a full reading. Not answered is null; without SNMP only COUNTERS_DB has any of them. */
+  const basicOf = (port: string, answered: RawPortCounters | undefined, stored: StoredCounters): RawPortCounters => {
+    const basic = interfaces ? (answered ?? UNANSWERED) : {};
+    const drops = fromOneSource(`${port} drops`, { stored: stored.drops, shown: basic.drops });
+    if (storesDrops(port)) return { ...withoutDrops(basic), drops };
+    return interfaces ? { ...basic, drops } : basic;
   };
 
   const counters: Switch['counters'] = async ports => {
     ports.forEach(safePort);
-    const [basic, pfc, queues, wred, peaks, paused] = await Promise.all([
-      snmp ? sample(ports) : new Map<string, RawPortCounters>(),
+    const [basic, pfc, queues, wred, peaks, database] = await Promise.all([
+      interfaces ? interfaces.read(ports) : new Map<string, RawPortCounters>(),
       ask('show pfc counters', parsePfcCounters),
       ask('show queue counters', parseQueueCounters),
       ask('show queue wredcounters', parseQueueCounters),
       ask('show queue watermark unicast', parseWatermarks),
-      Promise.all(ports.map(async port => [port, await pausedNs(port)] as const)).then(pairs => new Map(pairs)),
+      Promise.all(ports.map(async port => [port, await stored(port)] as const)).then(pairs => new Map(pairs)),
     ]);
     // `show queue counters` prints a port's queues together; a map keeps this linear for 512 ports.
     const keyed = (rows: ReturnType<typeof parseQueueCounters>) =>
@@ -237,38 +194,18 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
     const [packets, marks] = [keyed(queues), keyed(wred)];
     const peak = new Map(peaks.map(({ of, bytes }) => [of, bytes[queue]]));
     return new Map(
-      ports.map(port => [
-        port,
-        {
-          ...basic.get(port),
+      ports.map(port => {
+        const inDatabase = database.get(port) ?? {};
+        const reading: RawPortCounters = {
+          ...basicOf(port, basic.get(port), inDatabase),
           queuePackets: packets.get(port)?.packets ?? null,
           ecnMarked: marks.get(port)?.ecnMarkedPackets ?? null,
-          pfcRx: pfc.get(port)?.rx[priority] ?? null,
-          pfcTx: pfc.get(port)?.tx[priority] ?? null,
-          pausedNs: paused.get(port) ?? null,
+          pfcRx: fromOneSource(`${port} pfcRx`, { stored: inDatabase.pfcRx, shown: pfc.get(port)?.rx[priority] }),
+          pfcTx: fromOneSource(`${port} pfcTx`, { stored: inDatabase.pfcTx, shown: pfc.get(port)?.tx[priority] }),
+          pausedNs: inDatabase.pausedNs ?? null,
           queuePeakBytes: peak.get(port) ?? null,
-        } satisfies RawPortCounters,
-      ]),
-    );
-  };
-
-  const ports: Switch['ports'] = async () => {
-    const known = await readIndexes(session());
-    const rows = await columns([...known.keys()], ['adminStatus', 'operStatus', 'lastChange']);
-    return new Map(
-      [...rows].flatMap(([port, of]): [string, PortStatus][] => {
-        const [admin, oper, last] = [of('adminStatus'), of('operStatus'), of('lastChange')];
-        if (typeof admin !== 'number' || typeof oper !== 'number') return [];
-        return [
-          [
-            port,
-            {
-              adminUp: admin === 1,
-              operUp: oper === 1,
-              ...(typeof last === 'number' ? { lastChangeNs: last * TICK_NS } : {}),
-            },
-          ],
-        ];
+        };
+        return [port, reading];
       }),
     );
   };
@@ -294,9 +231,10 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
       back: checkpoint => send(`sudo config rollback ${checkpoint}`),
       drop: checkpoint => send(`sudo config delete-checkpoint ${checkpoint}`),
     },
-    ports,
+    ports: async () => (interfaces ? interfaces.statuses() : (session(), new Map<string, PortStatus>())),
     counters,
     sample,
+    ...(interfaces && { widths: interfaces.widths }),
     lldp: () => ask('show lldp table', parseLldpTable),
     bgp: async () =>
       (await ask('show ip bgp summary', parseBgpSummary)).map(({ address, asn, state, prefixes }) => ({
@@ -325,9 +263,8 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
           throw error;
       }
       // ifIndex and object ids may be numbered anew.
-      indexes = undefined;
+      interfaces?.forget();
       objects = undefined;
-      summed.clear();
     },
     close: async () => {
       snmp?.close();
