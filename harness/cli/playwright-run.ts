@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import type { Results } from '../playwright/results.ts';
+import { type AppliedFaults, appliedFaults } from './applied-faults.ts';
 
 /** The folder that holds playwright.config.ts. */
 export const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -28,6 +29,9 @@ export interface PlaywrightEnded extends Results {
   readonly said: string;
 }
 
+/** How often the checklist of an interrupted run is brought up to date. */
+const CHECKLIST_MS = 100;
+
 /** A second Ctrl-C must follow the warning within this time to leave at once. */
 const LEAVE_WITHIN_MS = 5000;
 const SAID_KEPT = 16_384;
@@ -48,6 +52,7 @@ export async function playwrightRun({
   const cli = createRequire(import.meta.url).resolve('@playwright/test/cli');
   const folder = mkdtempSync(path.join(os.tmpdir(), 'farspan-'));
   const resultsFile = path.join(folder, 'results.json');
+  const journalsFile = path.join(folder, 'journals');
   const args = [
     cli,
     'test',
@@ -64,6 +69,7 @@ export async function playwrightRun({
         ...process.env,
         ...env,
         FARSPAN_RESULTS: resultsFile,
+        FARSPAN_JOURNALS: journalsFile,
         ...(config !== undefined && { FARSPAN_CONFIG: path.resolve(config) }),
       },
       stdio: ['ignore', quiet ? 'ignore' : 'inherit', 'pipe'],
@@ -73,7 +79,7 @@ export async function playwrightRun({
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       said = `${said}${text}`.slice(-SAID_KEPT);
     });
-    const interrupts = forwardInterrupts(child.pid);
+    const interrupts = forwardInterrupts(child.pid, appliedFaults(journalsFile));
     const status = await new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', resolve);
@@ -101,22 +107,41 @@ function readResults(file: string): Results | undefined {
 
 const say = (text: string): void => void process.stderr.write(`\n ${text}\n`);
 
-function forwardInterrupts(pid: number | undefined): {
+function forwardInterrupts(
+  pid: number | undefined,
+  applied: AppliedFaults,
+): {
   end(): { readonly interrupted: boolean; readonly abandoned: boolean };
 } {
   let presses = 0;
   let warnedAt = 0;
   let abandoned = false;
+  let checklist: NodeJS.Timeout | undefined;
+  const tick = (): void => {
+    for (const { fault, what, healed } of applied.changed())
+      say(healed ? `✔ ${fault}  ${what}: undone and read back` : `✘ ${fault}  ${what}: could not be undone`);
+  };
   const onSignal = (): void => {
     if (pid === undefined) return;
     presses += 1;
     if (presses === 1) {
-      say('Stopping: faults are healed, loads stopped and the testbed given back first.');
+      const now = applied.now();
+      const count = now.length === 0 ? 'no fault is in effect' : `${now.length} to undo`;
+      say(`Stopping: faults are healed, loads stopped and the testbed given back first; ${count}.`);
+      for (const { fault, what } of now) say(`☐ ${fault}  ${what}`);
+      checklist = setInterval(tick, CHECKLIST_MS);
       process.kill(pid, 'SIGINT');
     } else if (warnedAt === 0 || performance.now() - warnedAt > LEAVE_WITHIN_MS) {
       warnedAt = performance.now();
+      const now = applied.now();
+      for (const { fault, what, devices, ttlS, armed } of now) {
+        const timer = armed
+          ? `its timer there undoes it at the latest ${ttlS} s after we are gone`
+          : 'no timer of the device undoes it';
+        say(`! ${fault}  ${what} on ${devices.join(', ')}: ${timer}`);
+      }
       say(
-        `Still healing. Leaving now may leave faults in effect; press again within ${LEAVE_WITHIN_MS / 1000} s to leave all the same.`,
+        `${now.length === 0 ? 'No fault is in effect; still giving the testbed back.' : `Still healing: ${now.length} in effect.`} Press again within ${LEAVE_WITHIN_MS / 1000} s to leave all the same; then run farspan recover.`,
       );
     } else {
       abandoned = true;
@@ -127,6 +152,8 @@ function forwardInterrupts(pid: number | undefined): {
   return {
     end() {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+      clearInterval(checklist);
+      if (checklist !== undefined) tick();
       return { interrupted: presses > 0, abandoned };
     },
   };

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import type { Binding } from '../binding/binding.ts';
+import type { Binding, ReserveOptions } from '../binding/binding.ts';
 import type { InjectedFault, Testbed } from '../binding/testbed.ts';
 import type { FaultLine, HealLine } from '../model/record.ts';
 import type { Topology } from '../model/topology.ts';
@@ -13,15 +13,7 @@ export interface ReservableOptions {
 }
 
 export interface Reservable {
-  reserve(
-    world: Binding,
-    topology: Topology,
-    options: {
-      readonly seed: number;
-      readonly options: Readonly<Record<string, string>>;
-      readonly signal: AbortSignal;
-    },
-  ): Promise<Testbed>;
+  reserve(world: Binding, topology: Topology, options: Omit<ReserveOptions, 'record' | 'step'>): Promise<Testbed>;
   /** To be done after everything was given back; in reverse order. */
   atEnd(act: () => Promise<void>): void;
   /** Heals, stops and gives back everything that is still held; one failure never blocks the others. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test as base } from '@playwright/test';
@@ -118,7 +118,13 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
         const lab = await noted(provideLab({ provider, topology, seed, options: given }, info), info);
         if (lab) reserving.atEnd(lab.stop);
         return noted(
-          reserving.reserve(world, topology, { seed, options: lab?.options ?? given, signal: stage.signal }),
+          reserving.reserve(world, topology, {
+            seed,
+            options: lab?.options ?? given,
+            signal: stage.signal,
+            reason: titleOf(info),
+            onJournal: tellJournal,
+          }),
           info,
         );
       });
@@ -240,11 +246,18 @@ async function staged(
     root,
     runsDir: path.resolve(root, options.runsDir),
     now: () => new Date(),
+    onJournal: tellJournal,
     onFolder: folder => info.annotations.push({ type: ANNOTATION.run, description: folder }),
     narrate: (title, body) => (stage.signal.aborted ? body() : scenario.step(title, body)),
     progress: () => stage.progress(),
     signal: stage.signal,
   });
+}
+
+/** `farspan run` reads there what is still applied when it is interrupted. */
+function tellJournal(file: string): void {
+  const list = process.env['FARSPAN_JOURNALS'];
+  if (list !== undefined) appendFileSync(list, `${file}\n`);
 }
 
 /** The plan as `--set` makes it. */

@@ -1,4 +1,4 @@
-import type { Binding } from '../binding/binding.ts';
+import type { Binding, ReserveOptions } from '../binding/binding.ts';
 import type { Testbed } from '../binding/testbed.ts';
 import type { Plan } from '../model/plan.ts';
 import type { EndLine, RecordLine, RunLine } from '../model/record.ts';
@@ -17,6 +17,8 @@ export interface PlayOptions extends Pick<ConductOptions, 'narrate' | 'progress'
   /** Options for the binding. They may hold paths of this machine, which the record must not; the header's may not. */
   readonly worldOptions: Readonly<Record<string, string>>;
   readonly folder: RunFolder;
+  /** Told where the journal of the reservation is, in worlds that keep one. */
+  readonly onJournal?: ReserveOptions['onJournal'];
   /** The one line that plays it again. */
   readonly replay: string;
 }
@@ -57,6 +59,8 @@ export async function play(options: PlayOptions): Promise<Played> {
       record,
       step: step => folder.step(step),
       options: options.worldOptions,
+      reason: header.scenario.title,
+      ...(options.onJournal && { onJournal: options.onJournal }),
       ...(options.signal && { signal: options.signal }),
     });
     head(plan.decision ?? (testbed.measured ? 'guarded' : 'simple'));

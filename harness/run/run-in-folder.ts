@@ -22,7 +22,7 @@ import { inOrder } from './vary.ts';
 import type { Settings } from './vary.ts';
 import { VERSION } from './version.ts';
 
-export interface RunInFolderOptions extends Pick<PlayOptions, 'narrate' | 'progress' | 'signal'> {
+export interface RunInFolderOptions extends Pick<PlayOptions, 'narrate' | 'progress' | 'signal' | 'onJournal'> {
   readonly binding: Binding;
   /** For a lab that exists only for the run. */
   readonly provider?: LabProvider;
@@ -102,6 +102,7 @@ export async function runInFolder(options: RunInFolderOptions): Promise<Played &
       ...(options.narrate && { narrate: options.narrate }),
       ...(options.progress && { progress: options.progress }),
       ...(options.signal && { signal: options.signal }),
+      ...(options.onJournal && { onJournal: options.onJournal }),
     });
     return { ...done, folder: folder.path };
   } finally {

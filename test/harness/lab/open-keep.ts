@@ -43,6 +43,7 @@ export function openKeep(
       surveys: new Map(),
       check: () => {},
       renew: async () => {},
+      detach: () => {},
       restore: async () => {},
       release: async () => [],
     },
