@@ -1,6 +1,6 @@
 import type { CountersLine, PortCounters, RecordLine } from '../harness/model/record.ts';
 
-/** What one port did between two readings of its device. `null`: one of the two readings failed or the counter went back. */
+/** What one port did between two readings of its device. `null`: one of the two readings failed, or the counter went back or began anew. */
 export interface PortWindow {
   readonly beginNs: number;
   readonly endNs: number;
@@ -14,13 +14,24 @@ export interface PortWindow {
   readonly drops: number | null | undefined;
 }
 
-/** Absent stays absent, unreadable stays null, and a counter that went back is not a rate. */
-function growth(before: PortCounters, after: PortCounters, key: keyof PortCounters): number | null | undefined {
+interface Between {
+  readonly before: PortCounters;
+  readonly after: PortCounters;
+  /** Counters that began anew with the second reading. */
+  readonly anew: readonly (keyof PortCounters)[];
+}
+
+/** Absent stays absent, unreadable stays null, and a counter that went back or began anew is not a rate. */
+function growth({ before, after, anew }: Between, key: keyof PortCounters): number | null | undefined {
   const [from, to] = [before[key], after[key]];
   if (to === undefined || from === undefined) return undefined;
-  if (typeof from !== 'number' || typeof to !== 'number' || to < from) return null;
+  if (typeof from !== 'number' || typeof to !== 'number' || to < from || anew.includes(key)) return null;
   return to - from;
 }
+
+/** Readings whose instants are less sure than half the time between them give no rate. */
+const tooUnsure = (from: CountersLine, to: CountersLine): boolean =>
+  (from.bracketNs ?? 0) + (to.bracketNs ?? 0) > (to.atNs - from.atNs) / 2;
 
 const over = (amount: number | null | undefined, whole: number | null | undefined, scale = 1) =>
   amount === null || amount === undefined
@@ -29,17 +40,22 @@ const over = (amount: number | null | undefined, whole: number | null | undefine
       ? undefined
       : (amount * scale) / whole;
 
-function windowOf(from: CountersLine, to: CountersLine, before: PortCounters, after: PortCounters): PortWindow {
+function windowOf(from: CountersLine, to: CountersLine, between: Between): PortWindow {
   const ns = to.atNs - from.atNs;
-  const of = (key: keyof PortCounters) => growth(before, after, key);
+  const of = (key: keyof PortCounters) => growth(between, key);
+  const unsure = tooUnsure(from, to);
+  const rate = (key: keyof PortCounters, scale?: number) => {
+    const grew = of(key);
+    return over(unsure && grew !== undefined ? null : grew, ns, scale);
+  };
   return {
     beginNs: from.atNs,
     endNs: to.atNs,
-    txBps: over(of('txBytes'), ns, 8e9),
-    rxBps: over(of('rxBytes'), ns, 8e9),
-    paused: over(of('pausedNs'), ns),
+    txBps: rate('txBytes', 8e9),
+    rxBps: rate('rxBytes', 8e9),
+    paused: rate('pausedNs'),
     marked: over(of('ecnMarked'), of('queuePackets')),
-    queuePeakBytes: after.queuePeakBytes,
+    queuePeakBytes: between.after.queuePeakBytes,
     drops: of('drops'),
   };
 }
@@ -59,7 +75,7 @@ export function portWindows(lines: readonly RecordLine[]): ReadonlyMap<string, r
       const name = `${line.node}:${port}`;
       const list = windows.get(name) ?? [];
       if (list.length === 0) windows.set(name, list);
-      list.push(windowOf(previous, line, before, after));
+      list.push(windowOf(previous, line, { before, after, anew: line.anew?.[port] ?? [] }));
     }
   }
   return windows;

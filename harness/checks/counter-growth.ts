@@ -20,31 +20,62 @@ export interface Growth {
   readonly missing: readonly string[];
 }
 
-/**
- * How much counters grew on every port that has all of them: last reading of the phase minus its first.
- * A port whose counter could not be read (null), was read once only, or fell back (a reset: what it counted before is lost)
- * is missing. A port that never shows the counter does not have it, and is not expected to.
- */
-export function counterGrowth({ counters }: PhaseView, names: readonly Rising[]): Growth {
-  const readings = new Map<string, { readonly atNs: number; readonly counters: PortCounters }[]>();
-  for (const { atNs, node, ports } of counters) {
+/** Less of the phase between a port's first and its last reading is not the phase (the floor that every expectation has). */
+const LEAST_COVERED = 0.95;
+
+interface Read {
+  readonly atNs: number;
+  readonly counters: PortCounters;
+  /** Counters that began anew with this reading. */
+  readonly anew: readonly string[];
+}
+
+/** Readings of every port in the phase, by `node port`, in order. */
+export function readingsByPort({ counters }: PhaseView): ReadonlyMap<string, readonly Read[]> {
+  const readings = new Map<string, Read[]>();
+  for (const { atNs, node, ports, anew } of counters) {
     for (const [port, values] of Object.entries(ports)) {
       const key = `${node} ${port}`;
       const known = readings.get(key) ?? [];
       readings.set(key, known);
-      known.push({ atNs, counters: values });
+      known.push({ atNs, counters: values, anew: anew?.[port] ?? [] });
     }
   }
+  return readings;
+}
+
+/** Share of the phase that lies between two readings. The conductor says when it read; where it did not, the phase itself is taken. */
+export function coveredShare({ line }: PhaseView, firstNs: number, lastNs: number): number {
+  const [fromNs, toNs] = line.readNs ?? [line.beginNs, line.endNs];
+  if (toNs <= fromNs) return 1;
+  return (Math.min(lastNs, toNs) - Math.max(firstNs, fromNs)) / (toNs - fromNs);
+}
+
+/** Why a port's readings from the first to the last do not hold the phase; undefined when they do. */
+export function uncovered(phase: PhaseView, firstNs: number, lastNs: number): string | undefined {
+  const covered = coveredShare(phase, firstNs, lastNs);
+  return covered < LEAST_COVERED
+    ? `its readings hold ${Math.floor(Math.max(0, covered) * 100)} % of the phase`
+    : undefined;
+}
+
+/**
+ * How much counters grew on every port that has all of them: last reading of the phase minus its first.
+ * A port whose counter could not be read (null), was read once only, began anew within the phase (a reset: what it counted before is
+ * lost), or whose readings leave out more than 5 % of the phase is missing. A port that never shows the counter does not have it, and
+ * is not expected to.
+ */
+export function counterGrowth(phase: PhaseView, names: readonly Rising[]): Growth {
   const ports: PortGrowth[] = [];
   const missing: string[] = [];
   let expected = 0;
-  for (const [port, series] of readings) {
+  for (const [port, series] of readingsByPort(phase)) {
     if (!names.every(name => series.some(reading => reading.counters[name] !== undefined))) continue;
     expected++;
     const [first, last] = [series[0], series.at(-1)];
-    const flaw = names
-      .map(name => flawOf(series.map(reading => reading.counters[name])))
-      .find(found => found !== undefined);
+    const flaw =
+      names.map(name => flawOf(series, name)).find(found => found !== undefined) ??
+      (first && last && uncovered(phase, first.atNs, last.atNs));
     if (flaw !== undefined || !first || !last) missing.push(`${port}: ${flaw ?? 'not read'}`);
     else {
       const grew = Object.fromEntries(
@@ -56,10 +87,12 @@ export function counterGrowth({ counters }: PhaseView, names: readonly Rising[])
   return { ports, expected, missing };
 }
 
-function flawOf(values: readonly (number | null | undefined)[]): string | undefined {
-  if (values.length < 2) return 'one reading only';
+function flawOf(series: readonly Read[], name: Rising): string | undefined {
+  if (series.length < 2) return 'one reading only';
+  const values = series.map(({ counters }) => counters[name]);
   // A failed reading between two good ones costs nothing: growth is taken from the ends, and a reset would still show.
   if (typeof values[0] !== 'number' || typeof values.at(-1) !== 'number') return 'a counter could not be read';
+  if (series.slice(1).some(({ anew }) => anew.includes(name))) return 'a counter began anew';
   const read = values.filter(value => typeof value === 'number');
   return read.some((value, i) => i > 0 && value < (read[i - 1] as number)) ? 'a counter fell back' : undefined;
 }

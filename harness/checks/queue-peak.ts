@@ -1,5 +1,6 @@
 import type { PortCounters } from '../model/record.ts';
 import type { Size } from '../model/units.ts';
+import { readingsByPort, uncovered } from './counter-growth.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement, plausible } from './measurement.ts';
 import { readUncertainty } from './uncertainty.ts';
@@ -49,17 +50,20 @@ export const queuePeakKpi: Kpi = {
       { ...queuePeakKpi, method: 'highest watermark of the lossless queue, per port' },
       { view, phase },
       seen => {
-        const marks = new Map<string, PortCounters[]>();
-        for (const { node, ports } of seen.counters) {
-          for (const [port, counters] of Object.entries(ports)) {
-            if (counters.queuePeakBytes === undefined && counters.queuePeakAtMostBytes === undefined) continue;
-            const key = `${node} ${port}`;
-            const list = marks.get(key) ?? [];
-            if (list.length === 0) marks.set(key, list);
-            list.push(counters);
-          }
-        }
-        const peaks = [...marks.values()].map(([, ...readings]) => peakOf(readings));
+        const marks = new Map(
+          [...readingsByPort(seen)].flatMap(([port, series]) => {
+            const marked = series.filter(
+              ({ counters }) => counters.queuePeakBytes !== undefined || counters.queuePeakAtMostBytes !== undefined,
+            );
+            return marked.length > 0 ? [[port, marked] as const] : [];
+          }),
+        );
+        const peaks = [...marks.values()].map(series => {
+          const [first, ...readings] = series;
+          const peak = peakOf(readings.map(({ counters }) => counters));
+          const out = uncovered(seen, first?.atNs ?? 0, series.at(-1)?.atNs ?? 0);
+          return out === undefined ? peak : { ...peak, unread: true };
+        });
         const unread = peaks.filter(peak => peak.unread).length;
         const known = peaks.filter(peak => !peak.unread);
         const bounded = known.filter(({ read, atMost }) => atMost > read);

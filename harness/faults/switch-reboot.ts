@@ -39,7 +39,10 @@ export const switchRebootRules: FaultRules<SwitchReboot> = {
 
 const RISING = ['rxBytes', 'txBytes', 'rxPackets', 'txPackets'] as const satisfies readonly (keyof PortCounters)[];
 
+/** A counter that began anew did so for any of several reasons, such as a clear. */
 const fellBack = (before: CountersLine, after: CountersLine): boolean =>
   Object.entries(before.ports).some(([port, counters]) =>
-    RISING.some(name => (after.ports[port]?.[name] ?? Number.POSITIVE_INFINITY) < (counters[name] ?? 0)),
+    RISING.filter(name => !after.anew?.[port]?.includes(name)).some(
+      name => (after.ports[port]?.[name] ?? Number.POSITIVE_INFINITY) < (counters[name] ?? 0),
+    ),
   );

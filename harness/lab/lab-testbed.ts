@@ -16,6 +16,7 @@ import { type ObserveOptions, observeAll, sampleSwitches } from './observe.ts';
 import { nowOf, type OpenLab } from './open-lab.ts';
 import { type LabLoad, refusesLoad, runLoad } from './run-load.ts';
 import { findRoutes, type ProbeRoute, runProbes } from './run-probes.ts';
+import { StaleSamples } from './stale-samples.ts';
 
 /** The conductor waits in at least 20 slices per phase; each is halved here, so a time phase has about 40 samples. */
 const SAMPLES_PER_ELAPSE = 2;
@@ -41,6 +42,7 @@ export class LabTestbed implements Testbed {
   readonly #close: LabTestbedOptions['close'];
   readonly #history = new CounterHistory();
   readonly #quiet = new Map<string, number>();
+  readonly #stale: StaleSamples;
   readonly #loads: LabLoad[] = [];
   readonly #probes: RunningProbes[] = [];
   readonly #injected: { readonly id: string; readonly fault: InjectedFault }[] = [];
@@ -53,6 +55,9 @@ export class LabTestbed implements Testbed {
   constructor({ lab, keep, baseline, close }: LabTestbedOptions) {
     this.name = lab.inventory.name;
     this.#lab = lab;
+    // Virtual time stands still while it is read, and an emulated agent that caches says so by its measured period.
+    const unmeasured = lab.clock.kind === 'virtual' ? 0 : undefined;
+    this.#stale = new StaleSamples(node => lab.refreshNs?.get(node) ?? unmeasured);
     this.#keep = keep;
     this.#baseline = baseline;
     this.#close = close;
@@ -189,7 +194,7 @@ export class LabTestbed implements Testbed {
   }
 
   #observing(): ObserveOptions {
-    return { lab: this.#lab, history: this.#history, quiet: this.#quiet };
+    return { lab: this.#lab, history: this.#history, quiet: this.#quiet, stale: this.#stale };
   }
 
   async #inject(fault: Fault, id: string): Promise<InjectedFault> {
@@ -203,7 +208,7 @@ export class LabTestbed implements Testbed {
     if (fault.kind !== 'switch-reboot') return injected;
     const { name } = fault.switch;
     this.#history.breakNode(name);
-    const what = 'counter reset: a reboot was commanded; its counters are null from here on';
+    const what = 'counter reset: a reboot was commanded; its counters begin anew';
     this.#lab.record({ kind: 'event', atNs: await this.now(), node: name, what });
     return {
       ...injected,

@@ -20,6 +20,8 @@ export interface OpenLab {
   /** By span name. */
   readonly shapers: ReadonlyMap<string, SpanShaper>;
   readonly record: (line: RecordLine) => void;
+  /** How often the agent of a node refreshes its counters, as `doctor` measured it, ns. Not there: nobody did. */
+  readonly refreshNs?: ReadonlyMap<string, number>;
 }
 
 /** ns since the reservation. */

@@ -72,6 +72,8 @@ export interface PhaseLine {
   readonly endNs: number;
   /** `work`: the rounds were done. `time`: it lasted its time. `deadline`: the work was not done in time. */
   readonly ended: 'work' | 'time' | 'deadline';
+  /** After the first reading of all counters, and before the last, ns. What lies between them is what counters tell of the phase. */
+  readonly readNs?: readonly [number, number];
   readonly rounds?: { readonly asked: number; readonly done: number; readonly first: number };
   readonly deadlineNs?: number;
 }
@@ -156,7 +158,8 @@ export interface FlowLine {
 }
 
 /**
- * Counters since the reservation, never since boot: 64-bit counters then fit a double.
+ * Counters since the reservation, never since boot: 64-bit counters then fit a double. Where a count was lost (reboot, clear, wrap) they
+ * begin anew at 0, which the line's `anew` says.
  * A counter that a device does not have is absent; one that could not be read is null. Missing is never zero.
  */
 export interface PortCounters {
@@ -190,8 +193,18 @@ export interface PortCounters {
 export interface CountersLine {
   readonly kind: 'counters';
   readonly atNs: number;
+  /**
+   * Each value is of some instant in this time before `atNs`, ns: what the reading took, and what the device's agent caches. Absent where
+   * readings take no time.
+   */
+  readonly bracketNs?: number;
   readonly node: string;
   readonly ports: Readonly<Record<string, PortCounters>>;
+  /**
+   * By port, counters that began anew with this reading: what they had counted before is lost, and growth from any reading before to this
+   * or a later one is not known. The event line beside it says why. Absent when none did.
+   */
+  readonly anew?: Readonly<Record<string, readonly (keyof PortCounters)[]>>;
 }
 
 /** Something a device said by itself: a trap, a link change. */

@@ -103,17 +103,26 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
       packetsPerSecond: plan.probes?.packetsPerSecond ?? DEFAULT_PROBES_PER_SECOND,
     });
     await testbed.observe();
+    const readFromNs = await testbed.now();
     await reach(phase.faults ?? []);
     // Where time is real, rounds finish while devices are read and steered: they say nothing about what the phase declares.
     const waited = isWork(phase)
       ? await untilWorkIsDone({ name, phase, running, testbed, options })
       : await untilTimeIsOver({ name, phase, testbed, options });
     for (const fault of active) await witness(fault, testbed, record);
+    const readToNs = await testbed.now();
     await testbed.observe();
     const ending = probes;
     probes = undefined;
     await ending.stop();
-    record({ kind: 'phase', name, beginNs, endNs: await testbed.now(), ...waited });
+    record({
+      kind: 'phase',
+      name,
+      beginNs,
+      endNs: await testbed.now(),
+      ...waited,
+      readNs: [readFromNs, readToNs],
+    });
     if (waited.ended === 'deadline' && waited.rounds) stalled = { phase: name, ...waited.rounds };
   };
 

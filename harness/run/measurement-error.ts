@@ -48,12 +48,43 @@ function rounds(
   });
 }
 
+/** Ports of which a counter began anew somewhere in the run: it has another zero than the simulator's from then on. */
+const anewAt = (counters: readonly CountersLine[]): ReadonlySet<string> =>
+  new Set(counters.flatMap(({ node, anew }) => Object.keys(anew ?? {}).map(port => `${node} ${port}`)));
+
 /** Bytes of ports at the instants at which both sides have a reading. */
-function bytes(measured: readonly CountersLine[], truth: readonly CountersLine[], key: 'rxBytes' | 'txBytes'): Pair[] {
+function bytes(
+  measured: readonly CountersLine[],
+  { truth, anew }: { readonly truth: readonly CountersLine[]; readonly anew: ReadonlySet<string> },
+  key: 'rxBytes' | 'txBytes',
+): Pair[] {
   const known = new Map(truth.map(line => [`${line.node} ${Math.round(line.atNs)}`, line]));
+  return measured.flatMap(line => {
+    const exact = known.get(line.round);
+    return exact ? [{ measured: line, truth: exact }] : [];
+  });
+}
+
+/** Ports of which a counter began anew somewhere in the run: it has another zero than the simulator's from then on. */
+const anewAt = (counters: readonly CountersLine[]): ReadonlySet<string> =>
+  new Set(counters.flatMap(({ node, anew }) => Object.keys(anew ?? {}).map(port => `${node} ${port}`)));
+
+/** Bytes of ports at the instants at which both sides have a reading. */
+function bytes(
+  measured: readonly CountersLine[],
+  { truth, anew }: { readonly truth: readonly CountersLine[]; readonly anew: ReadonlySet<string> },
+  key: 'rxBytes' | 'txBytes',
+): Pair[] {
+  const known = new Map(truth.map(line => [`${line.node} ${Math.round(line.atNs)}`, line]));
+  const anew = new Set(
+    measured.flatMap(line =>
+      Object.entries(line.anew ?? {}).flatMap(([port, keys]) => (keys.includes(key) ? [`${line.node} ${port}`] : [])),
+    ),
+  );
   return measured.flatMap(line => {
     const exact = known.get(`${line.node} ${Math.round(line.atNs)}`);
     return Object.entries(line.ports).flatMap(([port, counters]) => {
+      if (anew.has(`${line.node} ${port}`)) return [];
       const [seen, real] = [counters[key], exact?.ports[port]?.[key]];
       return typeof seen === 'number' && typeof real === 'number' ? [{ measured: seen, truth: real }] : [];
     });
@@ -71,6 +102,7 @@ export function measurementError(lines: readonly RecordLine[]): readonly Measure
   if (truth.length === 0) return [];
   const paired = rounds(of(lines, 'round'), of(truth, 'round'));
   const knownProbes = new Map(of(truth, 'probe').map(line => [flowOf(line), line]));
+  const anew = anewAt(of(lines, 'counters'));
   return of(lines, 'phase').flatMap(({ name: phase, beginNs, endNs }) => {
     const inside = (atNs: number): boolean => atNs > beginNs && atNs <= endNs;
     const here = paired.filter(pair => inside(pair.truth.endNs));
@@ -113,8 +145,8 @@ export function measurementError(lines: readonly RecordLine[]): readonly Measure
         { quantity: 'probe received', phase, dimension: 'count' },
         probes.map(({ line, exact }) => ({ measured: line.received, truth: exact.received })),
       ),
-      ...worst({ quantity: 'rxBytes', phase, dimension: 'size' }, bytes(counters, known, 'rxBytes')),
-      ...worst({ quantity: 'txBytes', phase, dimension: 'size' }, bytes(counters, known, 'txBytes')),
+      ...worst({ quantity: 'rxBytes', phase, dimension: 'size' }, bytes(counters, { truth: known, anew }, 'rxBytes')),
+      ...worst({ quantity: 'txBytes', phase, dimension: 'size' }, bytes(counters, { truth: known, anew }, 'txBytes')),
     ];
   });
 }
