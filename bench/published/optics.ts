@@ -1,4 +1,4 @@
-import { fibreDelayPs } from '../../emulators/fabric-sim/fabric/propagation.ts';
+import { fibreDelayPs } from '../../harness/model/fibre-delay.ts';
 import {
   FEC_THRESHOLDS,
   fibreRttS,

@@ -1,12 +1,8 @@
 import type { Network } from '../../emulators/fabric-sim/fabric/network.ts';
 import { PAUSE_WIRE_BYTES } from '../../emulators/fabric-sim/fabric/wire-size.ts';
-import { fibreDelayPs } from '../../emulators/fabric-sim/fabric/propagation.ts';
-import {
-  framesAfterXoff,
-  PAUSE_QUANTA,
-  pauseS,
-  sonicXoffBytes,
-} from '../../emulators/fabric-sim/theory/pfc-headroom.ts';
+import { framesAfterXoff } from '../../emulators/fabric-sim/theory/pfc-headroom.ts';
+import { fibreDelayPs } from '../../harness/model/fibre-delay.ts';
+import { PAUSE_QUANTA, pauseS, sonicXoffBytes } from '../../harness/model/pfc-headroom.ts';
 import { magnitude, type Distance, type Rate } from '../../harness/model/units.ts';
 import type { Comparison, ComparisonRow } from './comparison.ts';
 import { fanIn, smallFabric } from './small-fabric.ts';

@@ -1,4 +1,4 @@
-import { pauseS, peerResponseBytes, sonicXoffBytes } from '../../emulators/fabric-sim/theory/pfc-headroom.ts';
+import { pauseS, peerResponseBytes, sonicXoffBytes } from '../../harness/model/pfc-headroom.ts';
 import type { Comparison, ComparisonRow } from './comparison.ts';
 
 const EARLIER = 'our own earlier evaluation of the formula, a regression target';

@@ -1,4 +1,4 @@
-import { goBackNEfficiency } from '../../emulators/fabric-sim/theory/queueing.ts';
+import { goBackNEfficiency } from '../../harness/model/loss-recovery.ts';
 import { bdpBytes } from '../../emulators/fabric-sim/theory/tcp-response.ts';
 import { wireEfficiency } from '../../harness/loads/standing.ts';
 import type { Comparison, ComparisonRow } from './comparison.ts';

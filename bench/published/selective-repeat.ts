@@ -1,4 +1,4 @@
-import { goBackNEfficiency, selectiveRepeatEfficiency } from '../../emulators/fabric-sim/theory/queueing.ts';
+import { goBackNEfficiency, selectiveRepeatEfficiency } from '../../harness/model/loss-recovery.ts';
 import { ROCE_OVERHEAD_BYTES } from '../../emulators/fabric-sim/fabric/wire-size.ts';
 import type { Comparison, ComparisonRow } from './comparison.ts';
 import { lossyLine } from './lossy-line.ts';

@@ -1,16 +1,6 @@
 import type { Span } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
 
-const LIGHT_METRES_PER_SECOND = 299_792_458;
-
-/** Group index of G.652.D fibre at 1550 nm (Corning SMF-28 data sheet): 4.897 us/km. */
-const GROUP_INDEX = 1.4682;
-
-/** One way over a long-haul fibre, ps: length x n_g / c. 80 km take 391.8 us. */
-export function fibreDelayPs(metres: number): number {
-  return Math.round((metres * GROUP_INDEX * 1e12) / LIGHT_METRES_PER_SECOND);
-}
-
 /** One way over a cable in a site, ps: 5 ns/m, as the PFC cable delay of Cisco's and IEEE 802.1Qbb's headroom formulas takes it. */
 export function cableDelayPs(metres: number): number {
   return Math.round(metres * 5000);

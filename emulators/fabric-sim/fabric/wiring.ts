@@ -1,6 +1,7 @@
+import { fibreDelayPs } from '../../../harness/model/fibre-delay.ts';
 import type { PortRef, Topology } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
-import { cableDelayPs, fibreDelayPs, spanAsymmetryPs } from './propagation.ts';
+import { cableDelayPs, spanAsymmetryPs } from './propagation.ts';
 
 /** A topology as flat numbers. Nodes: hosts first, then switches. A port is one end of a link, and the link's direction away from it. */
 export interface Wiring {

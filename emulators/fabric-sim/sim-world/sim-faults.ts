@@ -1,9 +1,9 @@
 import type { InjectedFault } from '../../../harness/binding/testbed.ts';
 import type { Fault } from '../../../harness/model/fault.ts';
+import { fibreDelayPs } from '../../../harness/model/fibre-delay.ts';
 import type { EffectLine } from '../../../harness/model/record.ts';
 import type { Topology } from '../../../harness/model/topology.ts';
 import { magnitude } from '../../../harness/model/units.ts';
-import { fibreDelayPs } from '../fabric/propagation.ts';
 import type { FabricSim, SimEvent, SimPort } from '../fabric-sim.ts';
 
 type Way = 'a-to-b' | 'b-to-a';

@@ -1,4 +1,4 @@
-import { fibreDelayPs } from '../fabric/propagation.ts';
+import { fibreDelayPs } from '../../../harness/model/fibre-delay.ts';
 import { binomialTail } from './binomial-tail.ts';
 import { erfc } from './erfc.ts';
 

@@ -35,19 +35,8 @@ import {
   requiredOsnrDb,
   ZR_400,
 } from '../../../emulators/fabric-sim/theory/optics.ts';
-import {
-  ciscoHeadroomBytes,
-  framesAfterXoff,
-  peerResponseBytes,
-  sonicXoffBytes,
-} from '../../../emulators/fabric-sim/theory/pfc-headroom.ts';
-import {
-  goBackNEfficiency,
-  maxMinShares,
-  md1Wait,
-  mm1Wait,
-  selectiveRepeatEfficiency,
-} from '../../../emulators/fabric-sim/theory/queueing.ts';
+import { ciscoHeadroomBytes, framesAfterXoff } from '../../../emulators/fabric-sim/theory/pfc-headroom.ts';
+import { maxMinShares, md1Wait, mm1Wait } from '../../../emulators/fabric-sim/theory/queueing.ts';
 import {
   blockFailure,
   injectionNs,
@@ -66,6 +55,8 @@ import { allReduce } from '../../../harness/loads/all-reduce.ts';
 import { bestRoundNs } from '../../../harness/loads/roofline.ts';
 import { propagationNs, wireEfficiency } from '../../../harness/loads/standing.ts';
 import { DEFAULT_FABRIC } from '../../../harness/model/fabric-settings.ts';
+import { goBackNEfficiency, selectiveRepeatEfficiency } from '../../../harness/model/loss-recovery.ts';
+import { peerResponseBytes, sonicXoffBytes } from '../../../harness/model/pfc-headroom.ts';
 import { cable, type Host, type Topology } from '../../../harness/model/topology.ts';
 
 const near = (value: number, expected: number, share: number): boolean =>
