@@ -60,28 +60,6 @@ function bytes(
 ): Pair[] {
   const known = new Map(truth.map(line => [`${line.node} ${Math.round(line.atNs)}`, line]));
   return measured.flatMap(line => {
-    const exact = known.get(line.round);
-    return exact ? [{ measured: line, truth: exact }] : [];
-  });
-}
-
-/** Ports of which a counter began anew somewhere in the run: it has another zero than the simulator's from then on. */
-const anewAt = (counters: readonly CountersLine[]): ReadonlySet<string> =>
-  new Set(counters.flatMap(({ node, anew }) => Object.keys(anew ?? {}).map(port => `${node} ${port}`)));
-
-/** Bytes of ports at the instants at which both sides have a reading. */
-function bytes(
-  measured: readonly CountersLine[],
-  { truth, anew }: { readonly truth: readonly CountersLine[]; readonly anew: ReadonlySet<string> },
-  key: 'rxBytes' | 'txBytes',
-): Pair[] {
-  const known = new Map(truth.map(line => [`${line.node} ${Math.round(line.atNs)}`, line]));
-  const anew = new Set(
-    measured.flatMap(line =>
-      Object.entries(line.anew ?? {}).flatMap(([port, keys]) => (keys.includes(key) ? [`${line.node} ${port}`] : [])),
-    ),
-  );
-  return measured.flatMap(line => {
     const exact = known.get(`${line.node} ${Math.round(line.atNs)}`);
     return Object.entries(line.ports).flatMap(([port, counters]) => {
       if (anew.has(`${line.node} ${port}`)) return [];

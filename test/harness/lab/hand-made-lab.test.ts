@@ -186,7 +186,7 @@ void t.test('a process that may not be signalled has not ended', async t => {
 
 void t.test('a watermark that nobody clears charges its peak to one phase only', async t => {
   const history = new CounterHistory();
-  const at = { node: 'a-leaf-1', port: 'up1' };
+  const at = { node: 'a-leaf-1', port: 'up1', atNs: 0 };
   const read = (bytes: bigint | null) => history.since(at, { queuePeakBytes: bytes });
   const first = read(300n).counters;
   history.baselineTaken();
@@ -201,13 +201,17 @@ void t.test('a watermark that nobody clears charges its peak to one phase only',
   t.same(read(9600n).counters, { queuePeakAtMostBytes: 9600 }, 'nor when the whole switch was silent');
   t.same(
     read(10n),
-    { counters: { queuePeakBytes: null }, resets: ['queuePeakBytes'] },
+    { counters: { queuePeakBytes: null }, anew: [], breaks: ['queuePeakBytes went backwards'] },
     'cleared by somebody: what was before the clear is lost',
   );
   t.same(read(20n).counters, { queuePeakBytes: 20 });
   history.missed(at);
   history.breakNode('a-leaf-1');
-  t.same(read(700n), { counters: { queuePeakBytes: null }, resets: [] }, 'what was before the reboot is lost');
+  t.same(
+    read(700n),
+    { counters: { queuePeakBytes: null }, anew: [], breaks: [] },
+    'what was before the reboot is lost',
+  );
   t.same(read(800n).counters, { queuePeakBytes: 800 });
   t.same(new CounterHistory().since(at, { queuePeakBytes: 0n }).counters, { queuePeakBytes: 0 }, 'at most 0 is 0');
 
