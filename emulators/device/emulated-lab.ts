@@ -56,7 +56,10 @@ export interface LabDevice {
 }
 
 export interface EmulatedLab {
+  /** Path of the inventory. */
   readonly inventory: string;
+  /** What stands in it. */
+  readonly inventoryText: string;
   readonly clockUrl: string;
   readonly trapsPort: number;
   readonly devices: readonly LabDevice[];
@@ -342,81 +345,80 @@ export async function startEmulatedLab(options: EmulatedLabOptions): Promise<Emu
         ({ node, port }) => `${node} ${shape.ports(node).find(candidate => candidate.port === port)?.devicePort}`,
       );
     const inventory = path.join(directory, 'inventory.yaml');
-    await writeFile(
-      inventory,
-      stringify({
-        farspan: 1,
-        name: `emulated-${topology.name}`,
-        clock: service.url,
-        traps: { host: '127.0.0.1', port: trapsPort },
-        credentials: {
-          ssh: { kind: 'ssh', user: USER, keyFile: './id_ed25519' },
-          snmp: {
-            kind: 'snmp-v3',
-            user: USER,
-            auth: 'sha256',
-            authKeyFile: './snmp-auth',
-            privacy: 'aes',
-            privacyKeyFile: './snmp-priv',
-          },
-          'snmp-v2': { kind: 'snmp-v2c', communityFile: './community' },
+    const inventoryText = stringify({
+      farspan: 1,
+      name: `emulated-${topology.name}`,
+      clock: service.url,
+      traps: { host: '127.0.0.1', port: trapsPort },
+      credentials: {
+        ssh: { kind: 'ssh', user: USER, keyFile: './id_ed25519' },
+        snmp: {
+          kind: 'snmp-v3',
+          user: USER,
+          auth: 'sha256',
+          authKeyFile: './snmp-auth',
+          privacy: 'aes',
+          privacyKeyFile: './snmp-priv',
         },
-        devices: Object.fromEntries([
-          ...switches.map(({ name, role, site, server, agent }) => [
-            name,
-            {
-              driver: 'sonic',
-              role: 'lab',
-              site,
-              part: role,
-              address: shape.address(name),
-              ...access(name, server),
-              snmp: { host: '127.0.0.1', port: agent.port, credentials: 'snmp' },
-            },
-          ]),
-          ...topology.hosts.map(({ name, site }) => [
-            name,
-            {
-              driver: 'gpu-node',
-              role: 'lab',
-              site,
-              part: 'host',
-              address: shape.address(name),
-              ...access(name, serverOf(name)),
-            },
-          ]),
-          ...Object.values(topology.spans).map(({ name }) => {
-            const box = shape.spanBox(name);
-            return [
-              box,
-              {
-                driver: 'netem-span',
-                role: 'lab',
-                site: '-',
-                part: 'span',
-                ...access(box, serverOf(box)),
-                serial: undefined,
-                baseMac: portMac(shape.identity(box).baseMac, 1),
-              },
-            ];
-          }),
+        'snmp-v2': { kind: 'snmp-v2c', communityFile: './community' },
+      },
+      devices: Object.fromEntries([
+        ...switches.map(({ name, role, site, server, agent }) => [
+          name,
+          {
+            driver: 'sonic',
+            role: 'lab',
+            site,
+            part: role,
+            address: shape.address(name),
+            ...access(name, server),
+            snmp: { host: '127.0.0.1', port: agent.port, credentials: 'snmp' },
+          },
         ]),
-        links: topology.links.map(link => ({ ends: ends(link.ends), rate: link.rate, length: link.length })),
-        spans: Object.values(topology.spans).map(span => ({
-          name: span.name,
-          device: shape.spanBox(span.name),
-          ends: ends(span.ends),
-          rate: span.rate,
-          length: span.length,
-        })),
-      }),
-    );
+        ...topology.hosts.map(({ name, site }) => [
+          name,
+          {
+            driver: 'gpu-node',
+            role: 'lab',
+            site,
+            part: 'host',
+            address: shape.address(name),
+            ...access(name, serverOf(name)),
+          },
+        ]),
+        ...Object.values(topology.spans).map(({ name }) => {
+          const box = shape.spanBox(name);
+          return [
+            box,
+            {
+              driver: 'netem-span',
+              role: 'lab',
+              site: '-',
+              part: 'span',
+              ...access(box, serverOf(box)),
+              serial: undefined,
+              baseMac: portMac(shape.identity(box).baseMac, 1),
+            },
+          ];
+        }),
+      ]),
+      links: topology.links.map(link => ({ ends: ends(link.ends), rate: link.rate, length: link.length })),
+      spans: Object.values(topology.spans).map(span => ({
+        name: span.name,
+        device: shape.spanBox(span.name),
+        ends: ends(span.ends),
+        rate: span.rate,
+        length: span.length,
+      })),
+    });
+    await writeFile(inventory, inventoryText);
     await writeFile(
       files.knownHostsFile,
       devices.map(({ sshPort, hostKey }) => `[127.0.0.1]:${sshPort} ${hostKey}\n`).join(''),
     );
     return {
       inventory,
+      inventoryText,
       clockUrl: service.url,
       trapsPort,
       devices,

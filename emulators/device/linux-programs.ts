@@ -353,16 +353,17 @@ interface Text {
   readonly text: string;
 }
 
+/** Lines with their newlines, where they have one. */
+const wholeLines = (text: string): readonly string[] => text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+
 const head = (text: string, n: number, bytes: boolean): string =>
-  bytes ? text.slice(0, n) : textOf(linesOf(text).slice(0, n));
+  bytes ? text.slice(0, n) : wholeLines(text).slice(0, n).join('');
 
 /** `+N` starts at the N-th, 1-based; +0 is the same as +1. */
 function tail(text: string, n: number, bytes: boolean, fromStart: boolean): string {
-  if (bytes) return fromStart ? text.slice(Math.max(0, n - 1)) : n === 0 ? '' : text.slice(-n);
-  const whole = text === '' || text.endsWith('\n');
-  const lines = linesOf(text);
-  const kept = fromStart ? lines.slice(Math.max(0, n - 1)) : n === 0 ? [] : lines.slice(-n);
-  return whole || kept.length === 0 ? textOf(kept) : kept.join('\n');
+  const units = bytes ? text : wholeLines(text);
+  const kept = fromStart ? units.slice(Math.max(0, n - 1)) : n === 0 ? units.slice(0, 0) : units.slice(-n);
+  return typeof kept === 'string' ? kept : kept.join('');
 }
 
 const counted = (letter: string, text: string): number =>

@@ -9,7 +9,7 @@ import type { Duration } from '../../harness/model/units.ts';
 import { magnitude } from '../../harness/model/units.ts';
 import { type EmulatedLab, type EmulatedLabOptions, startEmulatedLab } from './emulated-lab.ts';
 
-const USAGE = `Usage: main.ts --topology FILE.json [--dir DIR] [--seed N] [--defect NAME] [--train N] [--boot DURATION] [--pace X] [--port-base N]
+const USAGE = `Usage: main.ts --topology FILE.json [--dir DIR] [--seed N] [--defect NAME] [--train N] [--boot DURATION] [--without LIST] [--pace X] [--port-base N]
 
 Starts an emulated lab on loopback and runs until Ctrl-C.
   --topology FILE   a topology as JSON, as a run record holds it
@@ -18,6 +18,7 @@ Starts an emulated lab on loopback and runs until Ctrl-C.
   --defect NAME     plants a defect in the fabric
   --train N         packets simulated as one unit (default 1, exact)
   --boot DURATION   how long a reboot takes, such as "100 ms"
+  --without LIST    programs that devices lack: "DEVICE:PROGRAM,PROGRAM;DEVICE:PROGRAM", such as "span-north:flock;a-spine-1:systemd"
   --pace X          virtual time runs by itself, X virtual seconds a second; without it only the clock service moves it
   --port-base N     ports are counted up from N (default: any free ones)
 `;
@@ -31,6 +32,18 @@ function count(text: string | undefined, what: string, least: number): number | 
   if (!Number.isFinite(value) || value < least || text.trim() === '')
     throw new UsageError(`${what} "${text}" is not a number of at least ${least}.`);
   return value;
+}
+
+/** `a:flock,ps;b:systemd` */
+function lacking(text: string): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(
+    text.split(';').map(item => {
+      const [, device, programs] = /^([\w.-]+):([\w.,-]+)$/.exec(item.trim()) ?? [];
+      if (device === undefined || programs === undefined)
+        throw new UsageError(`--without "${text}": "${item}" is not DEVICE:PROGRAM,PROGRAM.`);
+      return [device, programs.split(',')];
+    }),
+  );
 }
 
 interface Arguments {
@@ -51,6 +64,7 @@ function readArguments(argv: readonly string[]): Arguments {
           defect: { type: 'string' },
           train: { type: 'string' },
           boot: { type: 'string' },
+          without: { type: 'string' },
           pace: { type: 'string' },
           'port-base': { type: 'string' },
           'ready-json': { type: 'boolean' },
@@ -90,6 +104,7 @@ function readArguments(argv: readonly string[]): Arguments {
       ...(pace !== undefined && { pace }),
       ...(portBase !== undefined && { portBase }),
       ...(bootPs !== undefined && { bootPs }),
+      ...(parsed.without !== undefined && { without: lacking(parsed.without) }),
     },
   };
 }

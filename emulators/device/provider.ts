@@ -13,7 +13,12 @@ const STOP_MS = 5_000;
 const MOST_OUTPUT = 64 * 1024;
 
 /** Options of this world, and the argument of the lab process that each one is. */
-const ARGUMENTS: Readonly<Record<string, string>> = { defect: '--defect', trainPackets: '--train', bootTime: '--boot' };
+const ARGUMENTS: Readonly<Record<string, string>> = {
+  defect: '--defect',
+  trainPackets: '--train',
+  bootTime: '--boot',
+  without: '--without',
+};
 
 /** An emulated lab in a process of its own: reachable over loopback only, gone when it is stopped or its parent dies. */
 const provider: LabProvider = {

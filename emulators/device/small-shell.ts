@@ -80,6 +80,8 @@ const MOST_FIELDS = 100_000;
 /** Longest text that a pattern is tried on at every position. */
 const LONGEST_TRIM = 4096;
 const LONGEST_PATTERN = 1024;
+/** What reading a script answers when it is wrong, unlike a 2 of its last command. */
+const WRONG_SYNTAX = 0x1_02;
 /** Deepest nesting of functions, subshells and scripts that call each other. */
 const DEEPEST = 100;
 
@@ -141,6 +143,8 @@ interface State {
   /** The process is this shell and no copy of it, so `exec` changes what the process is. */
   main: boolean;
   line: number;
+  /** `eval: ` inside it. */
+  within: string;
   /** Variables that `local` hides, of each function that runs. */
   readonly locals: Map<string, Variable | undefined>[];
 }
@@ -190,6 +194,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     loops: 0,
     main: true,
     line: 1,
+    within: '',
     locals: [],
   });
 
@@ -198,6 +203,9 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
   const emit = (state: State, fd: number, text: string): boolean =>
     text === '' || (state.descriptors.get(fd)?.write(text) ?? false);
   const complain = (state: State, text: string): void => void emit(state, 2, `${blame(state)}${text}\n`);
+  /** Inside `eval`, dash names that too. */
+  const complainWithin = (state: State, text: string): void =>
+    complain(state, state.flavour === 'dash' ? state.within + text : text);
   /** A mistake that ends a shell which nobody sits at. */
   const fatal = (state: State, text: string, code = 2): Leave => {
     complain(state, text);
@@ -399,7 +407,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     const opened = path === '' ? 'missing' : files.open(absolute(path, state.folder), mode);
     if (typeof opened !== 'string') return opened;
     if (state.flavour === 'bash') complain(state, `${path}: ${REFUSED[opened]}`);
-    else if (mode === 'read') complain(state, `cannot open ${path}: No such file`);
+    else if (mode === 'read') complainWithin(state, `cannot open ${path}: No such file`);
     else
       complain(state, `cannot create ${path}: ${opened === 'no-folder' ? 'Directory nonexistent' : REFUSED[opened]}`);
     return undefined;
@@ -469,7 +477,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
   /** Runs a copy of the shell to its end. */
   function* subshell(inner: State, run: () => Steps<number>): Steps<number> {
     try {
-      return yield* run();
+      return (yield* run()) & 255;
     } catch (error) {
       if (error instanceof Leave) return error.code;
       throw error;
@@ -643,44 +651,50 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     if (name === undefined) {
       // The status is that of the last substitution, so it must not be an older one.
       state.status = 0;
-      for (const { name: variable, value } of next.assignments) set(state, variable, yield* textOf(state, value));
-      const code = state.status;
       return yield* redirected(state, next.redirections, function* () {
-        return code;
+        for (const [variable, value] of yield* assignedBy(state, next)) set(state, variable, value);
+        return state.status;
       });
     }
-    const assigned: [string, string][] = [];
-    for (const { name: variable, value } of next.assignments) assigned.push([variable, yield* textOf(state, value)]);
-    if (name === 'exec') return yield* exec(state, argv.slice(1), assigned, next.redirections);
+    if (name === 'exec') return yield* exec(state, argv.slice(1), next);
     const body = state.functions.get(name);
     if (SPECIAL.has(name) && !body) {
-      for (const [variable, value] of assigned) set(state, variable, value);
       let done = false;
       const code = yield* redirected(state, next.redirections, function* () {
+        for (const [variable, value] of yield* assignedBy(state, next)) set(state, variable, value);
         done = true;
         return yield* special(state, argv);
       });
       if (!done && state.flavour === 'dash') throw new Leave('shell', code);
       return code;
     }
-    return yield* redirected(state, next.redirections, () =>
-      body ? call(state, body, argv, assigned) : launch(state, argv, withAssigned(state, assigned), inPlace),
-    );
+    return yield* redirected(state, next.redirections, function* () {
+      const assigned = yield* assignedBy(state, next);
+      return body
+        ? yield* call(state, body, argv, assigned)
+        : yield* launch(state, argv, new Map([...environ(state), ...assigned]), inPlace);
+    });
   }
 
-  const withAssigned = (state: State, assigned: readonly (readonly [string, string])[]): Map<string, string> =>
-    new Map([...environ(state), ...assigned]);
-
-  function* exec(
+  function* assignedBy(
     state: State,
-    argv: readonly string[],
-    assigned: readonly [string, string][],
-    redirections: readonly Redirection[],
-  ): Steps<number> {
-    if (!(yield* redirectForGood(state, redirections))) throw new Leave('shell', state.flavour === 'bash' ? 1 : 2);
-    for (const [variable, value] of assigned) set(state, variable, value);
+    { assignments }: Command & { kind: 'simple' },
+  ): Steps<readonly [string, string][]> {
+    const assigned: [string, string][] = [];
+    for (const { name, value } of assignments) assigned.push([name, yield* textOf(state, value)]);
+    return assigned;
+  }
+
+  function* exec(state: State, argv: readonly string[], next: Command & { kind: 'simple' }): Steps<number> {
+    if (!(yield* redirectForGood(state, next.redirections))) throw new Leave('shell', state.flavour === 'bash' ? 1 : 2);
+    for (const [variable, value] of yield* assignedBy(state, next)) set(state, variable, value);
     if (argv.length === 0) return 0;
-    throw new Leave('shell', yield* launch(state, argv, withAssigned(state, assigned), state.main));
+    state.within = 'exec: ';
+    const environment = new Map([
+      ...environ(state),
+      ...next.assignments.map(({ name }) => [name, get(state, name) ?? ''] as const),
+    ]);
+    throw new Leave('shell', yield* launch(state, argv, environment, state.main));
   }
 
   function* call(
@@ -744,7 +758,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
       return 126;
     }
     const absent = first.includes('/') ? 'No such file or directory' : 'command not found';
-    complain(state, `${first}: ${state.flavour === 'bash' ? absent : 'not found'}`);
+    complainWithin(state, `${first}: ${state.flavour === 'bash' ? absent : 'not found'}`);
     return 127;
   }
 
@@ -830,9 +844,23 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     } catch (error) {
       if (!(error instanceof ShellSyntaxError)) throw error;
       emit(state, 2, syntaxText(state, error));
-      return 2;
+      return WRONG_SYNTAX;
     }
     return state.status;
+  }
+
+  /** A text that this very shell runs: a mistake in its syntax ends the shell. */
+  function* within(state: State, words: string, text: string): Steps<number> {
+    const outer = state.within;
+    state.within = words;
+    state.status = 0;
+    try {
+      const code = yield* source_(state, text);
+      if (code === WRONG_SYNTAX) throw new Leave('shell', 2);
+      return code;
+    } finally {
+      state.within = outer;
+    }
   }
 
   // ---- what is built in ----
@@ -858,11 +886,11 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
         throw new Leave(name === 'break' ? 'loop' : 'round', 0, Math.min(levels, state.loops));
       }
       case 'eval':
-        return yield* source_(state, argv.slice(1).join(' '));
+        return yield* within(state, 'eval: ', argv.slice(1).join(' '));
       case '.': {
         const text = first === undefined ? '' : files.read(absolute(first, state.folder));
         if (text === undefined) throw fatal(state, `.: cannot open ${first}: No such file`);
-        return yield* source_(state, text);
+        return yield* within(state, '.: ', text);
       }
       case 'shift': {
         const count = first === undefined ? 1 : Number(first);
@@ -1103,7 +1131,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
 }
 
 /** What is wrong, in the words of the shell. */
-function syntaxText(state: Pick<State, 'flavour' | 'name'>, { line, wrong }: ShellSyntaxError): string {
+function syntaxText(state: Pick<State, 'flavour' | 'name' | 'within'>, { line, wrong }: ShellSyntaxError): string {
   if (state.flavour === 'dash') {
     const text =
       wrong.kind === 'quote'
@@ -1115,7 +1143,7 @@ function syntaxText(state: Pick<State, 'flavour' | 'name'>, { line, wrong }: She
           : wrong.kind === 'token'
             ? `${wrong.token === 'newline' ? wrong.token : `"${wrong.token}"`} unexpected`
             : wrong.text;
-    return `${state.name}: ${line}: Syntax error: ${text}\n`;
+    return `${state.name}: ${line}: ${state.within}Syntax error: ${text}\n`;
   }
   const text =
     wrong.kind === 'quote'
