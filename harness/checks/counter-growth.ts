@@ -10,6 +10,10 @@ export interface PortGrowth {
   readonly grew: Readonly<Partial<Record<Rising, number>>>;
   /** Time between the two readings, ns. */
   readonly windowNs: number;
+  /** When they were taken, ns, and how unsure both instants are together. */
+  readonly fromNs: number;
+  readonly toNs: number;
+  readonly bracketNs: number;
 }
 
 export interface Growth {
@@ -25,6 +29,7 @@ const LEAST_COVERED = 0.95;
 
 interface Read {
   readonly atNs: number;
+  readonly bracketNs: number;
   readonly counters: PortCounters;
   /** Counters that began anew with this reading. */
   readonly anew: readonly string[];
@@ -33,12 +38,12 @@ interface Read {
 /** Readings of every port in the phase, by `node port`, in order. */
 export function readingsByPort({ counters }: PhaseView): ReadonlyMap<string, readonly Read[]> {
   const readings = new Map<string, Read[]>();
-  for (const { atNs, node, ports, anew } of counters) {
+  for (const { atNs, bracketNs = 0, node, ports, anew } of counters) {
     for (const [port, values] of Object.entries(ports)) {
       const key = `${node} ${port}`;
       const known = readings.get(key) ?? [];
       readings.set(key, known);
-      known.push({ atNs, counters: values, anew: anew?.[port] ?? [] });
+      known.push({ atNs, bracketNs, counters: values, anew: anew?.[port] ?? [] });
     }
   }
   return readings;
@@ -81,7 +86,14 @@ export function counterGrowth(phase: PhaseView, names: readonly Rising[]): Growt
       const grew = Object.fromEntries(
         names.map(name => [name, (last.counters[name] as number) - (first.counters[name] as number)]),
       );
-      ports.push({ port, grew, windowNs: last.atNs - first.atNs });
+      ports.push({
+        port,
+        grew,
+        windowNs: last.atNs - first.atNs,
+        fromNs: first.atNs,
+        toNs: last.atNs,
+        bracketNs: first.bracketNs + last.bracketNs,
+      });
     }
   }
   return { ports, expected, missing };

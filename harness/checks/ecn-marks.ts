@@ -15,6 +15,7 @@ export const ecnMarksKpi: Kpi = {
   name: 'ecnMarks',
   dimension: 'share',
   better: 'low',
+  fromCounters: true,
   unseenAtFlowLevel: 'has no queues, and so no marks',
   statistic: 'worst',
   measure: (view, phase) =>

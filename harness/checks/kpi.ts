@@ -14,6 +14,8 @@ export interface Kpi {
   readonly statistic: Statistic;
   /** Which physical limit `'… of roofline'` means; absent for KPIs that are no rates. */
   readonly roofline?: 'busbw' | 'goodput';
+  /** Its samples are growth of ports' counters: it rests on what the witnesses at both ends of a link say. */
+  readonly fromCounters?: true;
   /** What flow level lacks for it, in words; then it is *not run* in a phase that was played so. */
   readonly unseenAtFlowLevel?: string;
   /** Pure. A phase that was not played, or that lacks the readings, gives no samples and says why. */

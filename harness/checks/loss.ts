@@ -16,6 +16,7 @@ export const lossKpi: Kpi = {
   name: 'loss',
   dimension: 'count',
   better: 'low',
+  fromCounters: true,
   unseenAtFlowLevel: 'has no queues that could overflow',
   statistic: 'total',
   measure: (view, phase) =>

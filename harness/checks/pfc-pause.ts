@@ -17,6 +17,7 @@ export const pfcPauseKpi: Kpi = {
   name: 'pfcPause',
   dimension: 'share',
   better: 'low',
+  fromCounters: true,
   unseenAtFlowLevel: 'has no queues, and so no pauses',
   statistic: 'worst',
   measure: (view, phase) =>

@@ -43,6 +43,7 @@ export const queuePeakKpi: Kpi = {
   name: 'queuePeak',
   dimension: 'size',
   better: 'low',
+  fromCounters: true,
   unseenAtFlowLevel: 'has no queues',
   statistic: 'worst',
   measure: (view, phase) =>

@@ -40,7 +40,7 @@ export interface CheckVerdict {
 
 /** A condition that must hold before any verdict on the product is worth anything. */
 export interface GateVerdict {
-  readonly gate: 'load' | 'fault' | 'deadline' | 'coverage';
+  readonly gate: 'load' | 'fault' | 'deadline' | 'coverage' | 'witness';
   readonly outcome: Outcome;
   readonly title: string;
   readonly reason: string;

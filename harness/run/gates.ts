@@ -1,3 +1,4 @@
+import { KPIS } from '../checks/kpis.ts';
 import { lacksRounds, type RunView } from '../checks/run-view.ts';
 import { faultRulesOf } from '../faults/fault-rules.ts';
 import { goodputRoofline, hasRounds, roofline } from '../loads/roofline.ts';
@@ -6,6 +7,7 @@ import { magnitude, print } from '../model/units.ts';
 import type { CheckVerdict, GateVerdict } from '../model/verdict.ts';
 import { LEAST_COVERAGE } from './limits.ts';
 import { faultsOf } from './run-view.ts';
+import { disagreements } from './two-witnesses.ts';
 
 interface Evidence {
   readonly run: RunLine;
@@ -21,6 +23,7 @@ export function gatesOf(evidence: Evidence, checks: readonly CheckVerdict[]): re
     ...faultGates(evidence),
     ...deadlineGates(evidence),
     coverageGate(evidence, checks),
+    ...witnessGates(evidence, checks),
   ];
 }
 
@@ -243,4 +246,30 @@ function coverageGate({ run, view }: Evidence, checks: readonly CheckVerdict[]):
     title,
     reason: `samples are missing: ${words.join(', ')}${thin.length > 3 ? ' and more' : ''}`,
   };
+}
+
+/**
+ * Do the counters of both ends of each link agree? A disagreement is told wherever it is; it decides only where an expectation that decides
+ * rests on counters of that phase. No gate where no link has two witnesses.
+ */
+function witnessGates({ run, view }: Evidence, checks: readonly CheckVerdict[]): readonly GateVerdict[] {
+  const title = 'both ends of each link count the same';
+  const phases = Object.keys(run.plan.phases).map(name => ({ name, ...disagreements(view, name) }));
+  const compared = phases.reduce((sum, phase) => sum + phase.compared, 0);
+  if (compared === 0) return [];
+  const apart = phases.flatMap(({ name, apart: found }) => found.map(words => ({ name, words })));
+  if (apart.length === 0)
+    return [{ gate: 'witness', outcome: 'pass', title, reason: `${compared} counts were compared, and none is apart` }];
+  const resting = new Set(
+    checks
+      .filter(({ kpi, kind }) => KPIS.get(kpi)?.fromCounters && (kind === 'mandatory' || kind === 'conditional'))
+      .map(({ phase }) => phase),
+  );
+  // The phases that an expectation rests on come first: they decide.
+  const ordered = apart.toSorted((a, b) => Number(resting.has(b.name)) - Number(resting.has(a.name)));
+  const told = ordered.slice(0, 3).map(({ name, words }) => `${words} in ${name}`);
+  const reason = `${told.join('; ')}${apart.length > 3 ? `; and ${apart.length - 3} more` : ''}`;
+  return apart.some(({ name }) => resting.has(name))
+    ? [{ gate: 'witness', outcome: 'inconclusive', title, reason }]
+    : [{ gate: 'witness', outcome: 'pass', title, reason: `${reason}. No expectation that decides rests on them` }];
 }
