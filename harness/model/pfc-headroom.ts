@@ -41,6 +41,8 @@ export interface SonicHeadroom {
   /** MAC and PHY latency; SONiC's ASIC table has 0.8 KiB. */
   readonly macPhyBytes: number;
   readonly gearboxBytes?: number;
+  /** Quanta of the peer's response; those of its rate when absent. 0 gives a bound from below for rates that the table has not. */
+  readonly peerQuanta?: number;
   /** Share of small packets, %, and the ASIC's cell: together the worst use of cells. No small packets when absent. */
   readonly smallPacketPercent?: number;
   readonly cellBytes?: number;
@@ -59,13 +61,15 @@ export function sonicXoffBytes({
   losslessMtuBytes,
   macPhyBytes,
   gearboxBytes = 0,
+  peerQuanta,
   smallPacketPercent = 0,
   cellBytes = 1,
 }: SonicHeadroom): number {
   const cableBytes = (2 * metres * (rateBps / 1e6) * 1e9) / SONIC_LIGHT / (8 * 1024);
   const worst = cellBytes > 128 ? cellBytes / 64 : (2 * cellBytes) / (1 + cellBytes);
   const occupancy = (100 - smallPacketPercent + smallPacketPercent * worst) / 100;
-  const delayBytes = portMtuBytes + cableBytes + 2 * gearboxBytes + macPhyBytes + peerResponseBytes(rateBps);
+  const responseBytes = peerQuanta === undefined ? peerResponseBytes(rateBps) : (peerQuanta * QUANTUM_BITS) / 8;
+  const delayBytes = portMtuBytes + cableBytes + 2 * gearboxBytes + macPhyBytes + responseBytes;
   return Math.ceil((losslessMtuBytes + delayBytes * occupancy) / 1024) * 1024;
 }
 

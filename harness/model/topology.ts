@@ -179,6 +179,8 @@ export interface ControlPlaneSettings {
   readonly fibUpdate: Duration;
   /** Link up until the BGP session is established again. */
   readonly bgpEstablish: Duration;
+  /** What BGP alone would wait for a silent neighbour, for `farspan lint`: the simulator's sessions end by loss of light and BFD. */
+  readonly bgpHold?: Duration;
 }
 
 /** DCQCN at the NIC (names after Zhu et al., SIGCOMM 2015, table 14, and NVIDIA's `roce_rp` parameters). */
@@ -204,6 +206,16 @@ export interface RoceSettings {
   readonly retransmitTimeout: Duration;
   /** Most bytes in flight per flow; unlimited when absent. */
   readonly window?: Size;
+  /** Timeouts in a row after which a queue pair gives up, for `farspan lint`: the simulator's never do. */
+  readonly retries?: number;
+}
+
+/** What NCCL is started with, for `farspan lint`: the simulator's collectives have no such buffers. */
+export interface NcclSettings {
+  /** NCCL_BUFFSIZE: what one channel has in flight at most. */
+  readonly bufferSize: Size;
+  /** Channels that cross a span from one NIC. */
+  readonly channels?: number;
 }
 
 /** What the fabric is declared to be configured as. `model/fabric-settings.ts` holds the defaults and their sources. */
@@ -214,6 +226,7 @@ export interface FabricSettings {
   readonly controlPlane: ControlPlaneSettings;
   readonly dcqcn: DcqcnSettings | null;
   readonly roce: RoceSettings;
+  readonly nccl?: NcclSettings;
   readonly switching?: SwitchingSettings;
   readonly transport?: TransportSettings;
 }
