@@ -7,6 +7,7 @@ import type { ClientChannel, ConnectConfig } from 'ssh2';
 import ssh2 from 'ssh2';
 import { DeviceError } from '../binding/device-error.ts';
 import type { Step } from '../model/record.ts';
+import { CollectedOutput } from './collected-output.ts';
 import { deviceError, escapeDeviceText, excerpt } from './device-text.ts';
 
 /** What a command answered. Output is already escaped (`escapeDeviceText`); nothing behind this holds a control byte. */
@@ -22,7 +23,7 @@ export interface ShellResult {
 }
 
 export interface RunOptions {
-  /** Wall time for everything: connecting again if need be, channel, output, exit status. Default: that of the session. */
+  /** Wall time for everything: its turn, connecting again if need be, channel, output, exit status. Default: that of the session. */
   readonly deadlineMs?: number;
   /** Most bytes of stdout and stderr together. Default 8 MiB. */
   readonly maxBytes?: number;
@@ -57,6 +58,11 @@ export interface SshOptions {
   readonly signal?: AbortSignal;
   /** Told about every command. */
   readonly step?: (step: Step) => void;
+  /**
+   * Takes secrets out of what goes into steps and errors, before either is cut to size. Not applied to results: a driver that parses
+   * them must see what the device sent.
+   */
+  readonly redact?: (text: string) => string;
 }
 
 /** The cause of a `DeviceError` when a command was sent and its fate is not known. It must never be repeated blindly. */
@@ -74,6 +80,13 @@ const DEFAULT_MAX_BYTES = 8 * 2 ** 20;
 const CHANNELS_AT_ONCE = 8;
 /** A dead peer is found after interval x count = 3 s and one interval to notice. */
 const KEEPALIVE = { keepaliveInterval: 1000, keepaliveCountMax: 3 };
+/**
+ * What a device may still do with a channel that was given up. Beyond that it does not follow the protocol, and the session is ended:
+ * it would cost memory, and a place among `MaxSessions`. A window is 2 MiB and is granted again until the device has read the close.
+ */
+const AFTER_CLOSE = { bytes: 16 * 2 ** 20, ms: 5000 };
+/** A session that is closed in good order is waited for this long. */
+const CLOSE_WITHIN_MS = 1000;
 
 /**
  * Forward secrecy, AEAD or CTR with encrypt-then-MAC, no SHA-1. Without chacha20-poly1305 and CBC no suite is left that the
@@ -112,9 +125,23 @@ type Stage = 'TCP connection' | 'SSH banner' | 'key exchange' | 'authentication'
 interface Connection {
   readonly client: ssh2.Client;
   alive: boolean;
+  /** Why it is not, when the session itself found out. */
+  why?: string;
+  /** Ends it now, whatever the peer does. ssh2 leaves a socket that it has half closed to its peer. */
+  end(): void;
 }
 
-type Reach = Pick<SshOptions, 'device' | 'host' | 'port' | 'deadlineMs' | 'signal'>;
+type Reach = Pick<SshOptions, 'device' | 'host' | 'port' | 'deadlineMs' | 'signal' | 'redact'> & {
+  readonly onStage?: (stage: Stage) => void;
+};
+
+type About = Parameters<typeof deviceError>[0];
+
+/** Makes errors of a session, without its secrets. */
+const errorsOf =
+  ({ redact = text => text }: Pick<SshOptions, 'redact'>) =>
+  (about: About): DeviceError =>
+    deviceError({ ...about, tried: redact(about.tried), answer: redact(about.answer) });
 
 const advice: Readonly<Record<Stage, string>> = {
   'TCP connection':
@@ -130,40 +157,41 @@ const advice: Readonly<Record<Stage, string>> = {
 function establish(options: Reach, config: ConnectConfig, refuse: () => DeviceError | undefined): Promise<Connection> {
   const at = `${options.host}:${options.port}`;
   const tried = `SSH to ${at}`;
+  const error = errorsOf(options);
   return new Promise((resolve, reject) => {
     let stage: Stage = 'TCP connection';
     let settled = false;
+    const enter = (next: Stage): void => {
+      stage = next;
+      options.onStage?.(next);
+    };
     const socket = net.connect({ host: options.host, port: options.port, noDelay: true });
     const client = new ssh2.Client();
-    const connection: Connection = { client, alive: false };
-    const stop = (error?: DeviceError): void => {
-      connection.alive = false;
+    const connection: Connection = {
+      client,
+      alive: false,
+      end() {
+        connection.alive = false;
+        socket.destroy();
+      },
+    };
+    const fail = (answer: string, hint: string, cause?: unknown): void => {
       if (settled) return;
       settled = true;
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', abort);
-      if (error === undefined) return;
-      client.destroy();
-      socket.destroy();
-      reject(error);
+      connection.end();
+      reject(refuse() ?? error({ device: options.device, tried, answer, advice: hint, cause }));
     };
-    const fail = (answer: string, hint: string, cause?: unknown): void =>
-      stop(refuse() ?? deviceError({ device: options.device, tried, answer, advice: hint, cause }));
     const abort = (): void => fail('interrupted', 'The run was ended before the session was up. Nothing was sent.');
     const timer = setTimeout(
       () => fail(`no answer within ${options.deadlineMs} ms, waiting for: ${stage}`, advice[stage]),
       options.deadlineMs,
     );
 
-    socket.once('connect', () => {
-      stage = 'SSH banner';
-    });
-    socket.once('data', () => {
-      stage = 'key exchange';
-    });
-    client.on('handshake', () => {
-      stage = 'authentication';
-    });
+    socket.once('connect', () => enter('SSH banner'));
+    socket.once('data', () => enter('key exchange'));
+    client.once('handshake', () => enter('authentication'));
     client.on('ready', () => {
       if (settled) return;
       connection.alive = true;
@@ -173,23 +201,24 @@ function establish(options: Reach, config: ConnectConfig, refuse: () => DeviceEr
       resolve(connection);
     });
     // A listener must stay for the life of the client: an error event without one ends the process.
-    client.on('error', (error: Error & { level?: string; code?: string | number }) => {
-      connection.alive = false;
-      if (settled) return;
-      if (error.level === 'client-authentication') {
+    client.on('error', (cause: Error & { level?: string; code?: string | number }) => {
+      connection.why ??= cause.message === 'Keepalive timeout' ? 'the device gave no sign of life' : cause.message;
+      if (settled) {
+        connection.end();
+      } else if (cause.level === 'client-authentication') {
         fail(
-          `${config.username ?? 'the user'} was not let in: ${error.message}`,
+          `${config.username ?? 'the user'} was not let in: ${cause.message}`,
           'Wrong or missing credentials. Check user, key, password or agent that the inventory refers to; log in by hand with the same.',
-          error,
+          cause,
         );
-      } else if (error.code === 'ECONNREFUSED') {
+      } else if (cause.code === 'ECONNREFUSED') {
         fail(
           'connection refused',
           'The machine is there but nothing listens on that port. Check the port in the inventory and that sshd runs.',
-          error,
+          cause,
         );
       } else {
-        fail(`${error.message} (during: ${stage})`, advice[stage], error);
+        fail(`${cause.message} (during: ${stage})`, advice[stage], cause);
       }
     });
     client.on('close', () => {
@@ -203,11 +232,11 @@ function establish(options: Reach, config: ConnectConfig, refuse: () => DeviceEr
     options.signal?.addEventListener('abort', abort, { once: true });
     try {
       client.connect({ ...config, ...KEEPALIVE, sock: socket, readyTimeout: 0, algorithms: ALGORITHMS });
-    } catch (error) {
+    } catch (cause) {
       fail(
-        error instanceof Error ? error.message : String(error),
+        cause instanceof Error ? cause.message : String(cause),
         'The credentials could not be read. Check the key file that the inventory refers to.',
-        error,
+        cause,
       );
     }
   });
@@ -247,7 +276,7 @@ export async function fetchHostKey(host: string, port: number, deadlineMs: numbe
   return seen;
 }
 
-async function open(options: SshOptions): Promise<Connection> {
+async function open(options: SshOptions & Pick<Reach, 'onStage'>): Promise<Connection> {
   let refused: DeviceError | undefined;
   const verify = (key: Buffer): boolean => {
     const shown = fingerprint(key);
@@ -323,24 +352,61 @@ const STEP_ANSWER = 2000;
  *   changed host key (both fingerprints), unknown host key
  */
 export async function connectSsh(options: SshOptions): Promise<Shell> {
-  let current: Connection = await open(options);
-  let opening: Promise<Connection> | undefined;
+  const error = errorsOf(options);
+  const redact = options.redact ?? ((text: string): string => text);
+  const ended = new AbortController();
+  const abort = (): void => ended.abort();
+  if (options.signal?.aborted) abort();
+  options.signal?.addEventListener('abort', abort, { once: true });
+  const connect = (onStage: (stage: Stage) => void): Promise<Connection> =>
+    open({ ...options, signal: ended.signal, onStage });
+
+  let current: Connection;
+  try {
+    current = await connect(() => {});
+  } catch (failure) {
+    options.signal?.removeEventListener('abort', abort);
+    throw failure;
+  }
+  let opening: { readonly session: Promise<Connection>; stage: Stage } | undefined;
   let closed = false;
   const limit = pLimit(CHANNELS_AT_ONCE);
-  const abort = (): void => {
-    current.client.destroy();
-  };
-  options.signal?.addEventListener('abort', abort, { once: true });
+  ended.signal.addEventListener('abort', () => current.end(), { once: true });
 
-  /** The live session, opening one at most once at a time. */
-  const session = async (deadlineMs: number): Promise<Connection> => {
+  /** The live session, opening one at most once at a time; who waits for it waits no longer than his own deadline. */
+  const session = async (leftMs: number, late: (stage: Stage) => DeviceError): Promise<Connection> => {
     if (current.alive) return current;
-    opening ??= open({ ...options, deadlineMs }).finally(() => {
-      opening = undefined;
-    });
-    current = await opening;
-    return current;
+    if (opening === undefined) {
+      const begun: { session: Promise<Connection>; stage: Stage } = {
+        stage: 'TCP connection',
+        session: connect(stage => {
+          begun.stage = stage;
+        }).then(opened => (current = opened)),
+      };
+      const over = (): void => {
+        opening = undefined;
+      };
+      begun.session.then(over, over);
+      opening = begun;
+    }
+    const awaited = opening;
+    return within(awaited.session, leftMs, () => late(awaited.stage));
   };
+
+  /** Runs when one of the channels is free, or says at its deadline that none was. */
+  const inTurn = <T>(leftMs: number, late: () => DeviceError, work: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      let waits = true;
+      const timer = setTimeout(() => {
+        waits = false;
+        reject(late());
+      }, leftMs);
+      void limit(async () => {
+        if (!waits) return;
+        clearTimeout(timer);
+        await work().then(resolve, reject);
+      });
+    });
 
   const run = async (
     command: string,
@@ -349,48 +415,45 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
     const about = { device: options.device, tried: command };
     const began = performance.now();
     const at = new Date().toISOString();
+    const left = (): number => deadlineMs - (performance.now() - began);
+    const unsent = (answer: string, hint = ''): DeviceError =>
+      error({ ...about, answer, advice: `Nothing was sent. ${hint}`.trim() });
     const report = (answer: string, exitCode: number | null): void =>
       options.step?.({
         at,
         tookMs: Math.round((performance.now() - began) * 1000) / 1000,
         device: options.device,
         protocol: 'ssh',
-        tried: excerpt(command, STEP_ANSWER),
-        answer: excerpt(answer, STEP_ANSWER),
+        tried: excerpt(redact(command), STEP_ANSWER),
+        answer: excerpt(redact(answer), STEP_ANSWER),
         exitCode,
       });
     try {
-      const result = await limit(async () => {
-        if (closed)
-          throw deviceError({
-            ...about,
-            answer: 'the session is closed',
-            advice: 'Nothing was sent. This is an error of the harness.',
+      const result = await inTurn(
+        deadlineMs,
+        () => unsent(`not sent within ${deadlineMs} ms: earlier commands are still running`),
+        async () => {
+          if (closed) throw unsent('the session is closed', 'This is an error of the harness.');
+          if (ended.signal.aborted) throw unsent('interrupted');
+          const connection = await session(left(), stage =>
+            unsent(`no session within ${deadlineMs} ms, waiting for: ${stage}`, advice[stage]),
+          );
+          if (left() <= 0) throw unsent(`no session within ${deadlineMs} ms`);
+          return execute(connection, {
+            error: more => error({ ...about, ...more }),
+            command,
+            deadlineMs,
+            leftMs: left(),
+            maxBytes,
+            ...(stdin === undefined ? {} : { stdin }),
           });
-        if (options.signal?.aborted)
-          throw deviceError({ ...about, answer: 'interrupted', advice: 'Nothing was sent.' });
-        const left = (): number => deadlineMs - (performance.now() - began);
-        if (left() <= 0) {
-          throw deviceError({
-            ...about,
-            answer: `not sent within ${deadlineMs} ms: earlier commands are still running`,
-            advice: 'Nothing was sent.',
-          });
-        }
-        const connection = await session(left());
-        return execute(connection, {
-          ...about,
-          deadlineMs,
-          leftMs: left(),
-          maxBytes,
-          ...(stdin === undefined ? {} : { stdin }),
-        });
-      });
+        },
+      );
       report(result.stderr ? `${result.stdout}\n${result.stderr}` : result.stdout, result.exitCode);
       return result;
-    } catch (error) {
-      report(error instanceof DeviceError ? error.answer : String(error), null);
-      throw error;
+    } catch (failure) {
+      report(failure instanceof DeviceError ? failure.answer : String(failure), null);
+      throw failure;
     }
   };
 
@@ -399,17 +462,16 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
     if (closed) return Promise.resolve();
     closed = true;
     const { client, alive } = current;
+    // What is still being opened is not wanted any more; what runs gets a moment to be closed in good order.
     if (!alive) {
-      client.destroy();
+      ended.abort();
       return Promise.resolve();
     }
     return new Promise(resolve => {
-      const timer = setTimeout(() => {
-        client.destroy();
-        resolve();
-      }, 1000);
+      const timer = setTimeout(() => ended.abort(), CLOSE_WITHIN_MS);
       client.once('close', () => {
         clearTimeout(timer);
+        ended.abort();
         resolve();
       });
       client.end();
@@ -419,27 +481,83 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
   return { device: options.device, run, close };
 }
 
+/** What `work` gives, or `late` when it gives nothing in time. `work` goes on, and what becomes of it then is nobody's concern. */
+function within<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), ms);
+    const settled = (): void => clearTimeout(timer);
+    work.then(resolve, reject);
+    work.then(settled, settled);
+  });
+}
+
 interface Execution {
-  readonly device: string;
-  readonly tried: string;
+  /** An error about this command. */
+  readonly error: (about: Pick<About, 'answer' | 'advice' | 'cause'>) => DeviceError;
+  readonly command: string;
   readonly deadlineMs: number;
   readonly leftMs: number;
   readonly maxBytes: number;
   readonly stdin?: string;
 }
 
+/**
+ * Lets go of a channel whose answer nobody waits for any more, and of the whole session when the device does not follow: see
+ * `AFTER_CLOSE`.
+ */
+function abandon(connection: Connection, channel: ClientChannel): void {
+  let late = 0;
+  const timer = setTimeout(() => connection.end(), AFTER_CLOSE.ms);
+  const count = (chunk: Buffer): void => {
+    late += chunk.length;
+    if (late > AFTER_CLOSE.bytes) connection.end();
+  };
+  for (const stream of [channel, channel.stderr]) {
+    stream.removeAllListeners('data');
+    stream.on('data', count);
+  }
+  const gone = (): void => {
+    clearTimeout(timer);
+    connection.client.removeListener('close', gone);
+  };
+  channel.once('close', gone);
+  connection.client.once('close', gone);
+  channel.on('error', () => connection.end());
+  try {
+    channel.signal('KILL');
+  } catch {
+    // The session may just have ended; closing it is enough.
+  }
+  channel.destroy();
+}
+
+/** What stands at the end of an output that goes on when somebody presses a key. */
+const WAITS_FOR_A_KEY = /(?:--\s?more\s?--[^\n]{0,40}|\(END\)|lines \d+-\d+[^\n]{0,40})\s*$/i;
+const WAITS_FOR_A_SECRET = /(?:password|passphrase|passcode)[^\n]{0,80}:\s*$/i;
+const TAIL_BYTES = 200;
+
+/** Why a command may not have ended, as far as its output tells. */
+function waitsFor(output: CollectedOutput, errors: CollectedOutput): string {
+  const tails = [output, errors].map(one => one.bytes().subarray(-TAIL_BYTES).toString('latin1').trimEnd());
+  if (tails.some(tail => WAITS_FOR_A_KEY.test(tail)))
+    return ' It shows a page and waits for a key: turn paging off on the device (terminal length 0).';
+  if (tails.some(tail => WAITS_FOR_A_SECRET.test(tail)))
+    return ' It asks for a password: the login needs the right to run this without one.';
+  return '';
+}
+
 function execute(connection: Connection, execution: Execution): Promise<ShellResult> {
   const { client } = connection;
-  const { device, tried, deadlineMs, leftMs, maxBytes, stdin } = execution;
+  const { error, command, deadlineMs, leftMs, maxBytes, stdin } = execution;
   return new Promise((resolve, reject) => {
     let stage: 'channel open' | 'output' | 'exit status' = 'channel open';
     let channel: ClientChannel | undefined;
     let settled = false;
     let exit: { readonly code: number | null } | undefined;
-    let bytes = 0;
     let truncated = false;
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
+    const stdout = new CollectedOutput();
+    const stderr = new CollectedOutput();
+    const bytes = (): number => stdout.length + stderr.length;
 
     const settle = (finish: () => void): void => {
       if (settled) return;
@@ -450,65 +568,56 @@ function execute(connection: Connection, execution: Execution): Promise<ShellRes
     };
     const fail = (answer: string, hint: string): void =>
       settle(() => {
-        channel?.destroy();
-        reject(deviceError({ device, tried, answer, advice: hint, cause: new MaybeApplied(answer) }));
+        if (channel && connection.alive) abandon(connection, channel);
+        reject(error({ answer, advice: hint, cause: new MaybeApplied('its fate is not known') }));
       });
+    const unknownFate = 'The command may have been applied. It is not sent again: read the state of the device first.';
     const lost = (): void =>
       fail(
-        `the connection was lost, waiting for: ${stage}`,
-        'The command may have been applied. It is not sent again: read the state of the device first.',
+        `the connection was lost, waiting for: ${stage}${connection.why === undefined ? '' : ` (${connection.why})`}`,
+        unknownFate,
       );
     const timer = setTimeout(() => {
       // A server that never opens the channel is sick; the next command gets a new session.
-      if (stage === 'channel open') client.destroy();
+      if (stage === 'channel open') connection.end();
       fail(
-        `no end within ${deadlineMs} ms, waiting for: ${stage}${bytes > 0 ? ` (${bytes} bytes came so far)` : ''}`,
-        'The command may have been applied and may still be running. It is not sent again: read the state of the device first.',
+        `no end within ${deadlineMs} ms, waiting for: ${stage}${bytes() > 0 ? ` (${bytes()} bytes came so far)` : ''}`,
+        `The command may have been applied and may still be running.${waitsFor(stdout, stderr)} It is not sent again: read the state of the device first.`,
       );
     }, leftMs);
     const done = (): void =>
       settle(() => {
-        const text = (parts: readonly Buffer[]): string =>
-          escapeDeviceText(new TextDecoder('utf-8').decode(Buffer.concat(parts)));
-        const wholeLineBytes = Buffer.concat(stdout).lastIndexOf(10) + 1;
+        if (truncated && channel) abandon(connection, channel);
+        const text = (part: CollectedOutput): string => escapeDeviceText(new TextDecoder('utf-8').decode(part.bytes()));
         resolve({
           exitCode: exit?.code ?? null,
           stdout: text(stdout),
           stderr: text(stderr),
           truncated,
-          wholeLineBytes,
+          wholeLineBytes: stdout.bytes().lastIndexOf(10) + 1,
         });
       });
     const collect =
-      (into: Buffer[]) =>
+      (into: CollectedOutput) =>
       (chunk: Buffer): void => {
-        if (settled || truncated) return;
-        const room = maxBytes - bytes;
-        bytes += chunk.length;
-        into.push(chunk.length <= room ? chunk : chunk.subarray(0, room));
+        if (settled) return;
+        const room = maxBytes - bytes();
+        into.append(chunk.length <= room ? chunk : chunk.subarray(0, room));
         if (chunk.length <= room) return;
         truncated = true;
-        try {
-          channel?.signal('KILL');
-        } catch {
-          // The session may just have ended; closing it is enough.
-        }
-        channel?.destroy();
         done();
       };
 
     client.once('close', lost);
     try {
-      client.exec(tried, (error, opened) => {
-        if (error) {
+      client.exec(command, (refusal, opened) => {
+        if (refusal) {
           settle(() =>
             reject(
-              deviceError({
-                device,
-                tried,
-                answer: `the device refused to run it: ${error.message}`,
+              error({
+                answer: `the device refused to run it: ${refusal.message}`,
                 advice: 'It may be out of sessions (sshd MaxSessions) or allow no commands for this user.',
-                cause: connection.alive ? error : new MaybeApplied(error.message),
+                cause: connection.alive ? refusal : new MaybeApplied('its fate is not known'),
               }),
             ),
           );
@@ -516,7 +625,7 @@ function execute(connection: Connection, execution: Execution): Promise<ShellRes
         }
         channel = opened;
         if (settled) {
-          opened.destroy();
+          abandon(connection, opened);
           return;
         }
         stage = 'output';
@@ -528,19 +637,21 @@ function execute(connection: Connection, execution: Execution): Promise<ShellRes
         opened.once('exit', (code: number | null) => {
           exit = { code };
         });
-        opened.once('close', () => (exit === undefined ? lost() : done()));
+        opened.once('close', () => {
+          if (exit !== undefined) done();
+          else if (connection.alive) fail('the device closed the channel without an exit status', unknownFate);
+          else lost();
+        });
         opened.once('error', lost);
         opened.end(stdin ?? '');
       });
-    } catch (error) {
+    } catch (cause) {
       settle(() =>
         reject(
-          deviceError({
-            device,
-            tried,
-            answer: `it could not be sent: ${error instanceof Error ? error.message : String(error)}`,
+          error({
+            answer: `it could not be sent: ${cause instanceof Error ? cause.message : String(cause)}`,
             advice: 'Nothing was sent. The session was lost just before.',
-            cause: error,
+            cause,
           }),
         ),
       );

@@ -205,8 +205,8 @@ void t.test(
     for (const [command, answer] of [
       ['silence', /within 200 ms, waiting for: output/],
       ['half', /waiting for: output \(4 bytes came so far\)/],
-      ['no exit', /waiting for: exit status/],
-      ['closes', /connection was lost/],
+      ['no exit', /closed the channel without an exit status/],
+      ['closes', /closed the channel without an exit status/],
       ['die', /connection was lost/],
     ] as const) {
       const error = await failure(shell.run(command, { deadlineMs: 200 }));
