@@ -259,7 +259,13 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
         await send(REBOOT_COMMAND);
       } catch (error) {
         // A switch that reboots closes the session before any exit status: that is its way to say yes. A time-out is none.
-        if (!(maybeApplied(error) && error instanceof Error && /the connection was lost|closed the channel without an exit status/.test(error.message)))
+        if (
+          !(
+            maybeApplied(error) &&
+            error instanceof Error &&
+            /the connection was lost|closed the channel without an exit status/.test(error.message)
+          )
+        )
           throw error;
       }
       // ifIndex and object ids may be numbered anew.
