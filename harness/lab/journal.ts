@@ -127,7 +127,9 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
   const folder = folderOf(state);
   const file = path.join(folder, `${header.lease}-${header.process.pid}-${randomBytes(3).toString('hex')}${OPEN}`);
   attempt(file, 'make', () => disk.mkdir(folder, { recursive: true, mode: 0o700 }));
-  const descriptor = attempt(file, 'open', () => disk.open(file, 'wx', 0o600));
+  // It has its name only once its header is on the disk: a journal of which nobody knows whose it is would keep every lab.
+  const draft = `${file}.new`;
+  const descriptor = attempt(file, 'open', () => disk.open(draft, 'wx', 0o600));
   let end = 0;
   let room = 0;
   let sum = 0;
@@ -156,6 +158,7 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
 
   reserve(CLOSING);
   append({ kind: 'journal', format: 1, ...header });
+  attempt(file, 'rename', () => disk.rename(draft, file));
   attempt(file, 'sync', () => syncFolder(disk, folder));
   return {
     file,
