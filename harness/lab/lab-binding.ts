@@ -23,6 +23,7 @@ import { listenForTraps } from './listen-for-traps.ts';
 import { suggest } from './near-miss.ts';
 import type { OpenLab } from './open-lab.ts';
 import { requireLabRole } from './require-lab-role.ts';
+import { refuseNarrowCounters } from './refuse-narrow-counters.ts';
 import { rightBox } from './right-box.ts';
 import { dropCheckpoints, type Safekeeping } from './safekeeping.ts';
 import { type Solution, solve } from './solver.ts';
@@ -222,6 +223,7 @@ export function labBinding({
         let journal: Journal | undefined;
         undo.push(async () => {
           const left = await lease.release();
+          boundary('given back');
           if (left.length === 0 && journal?.unclosed().length === 0) journal.close();
           else journal?.leave();
           return left;
@@ -268,6 +270,7 @@ export function labBinding({
           software: facts[i]?.software ?? '',
         }));
         record({ kind: 'testbed', name: inventory.name, devices });
+        await refuseNarrowCounters(lab);
         const baseline = await captureBaseline(lab);
         const traps = await listenForTraps(lab, { env });
         undo.push(async () => {
