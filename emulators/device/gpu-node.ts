@@ -467,7 +467,7 @@ function gpuNode(name: string, options: GpuNodesOptions, servers: Map<string, Ip
     name,
     systemd: true,
     without: options.without?.(name) ?? new Set(),
-    system: { '/sys/class/net/eth0/address': () => `${identity.baseMac}\n` },
+    system: { '/sys/class/net/eth0/address': () => `${identity.baseMac}\n`, '/sys/class/net/eth0/mtu': () => '9000\n' },
     programs: () => ({ 'nvidia-smi': nvidiaSmi, ethtool, rdma, mpirun, iperf3, traceroute, reboot }),
   });
   return { box, job: pid => jobs.get(pid) };

@@ -3,6 +3,7 @@ import type { FabricSim, SimPort } from '../fabric-sim/index.ts';
 import type { LabShape, PortShape } from './lab-shape.ts';
 import { type LinuxBox, linuxBox, type Surroundings } from './linux-box.ts';
 import { type Program, type ShellResult, fail, succeed } from './small-shell.ts';
+import { sonicConfigTables } from './sonic-config-tables.ts';
 import { tabulate } from './tabulate.ts';
 
 export interface SonicOptions extends Surroundings {
@@ -319,6 +320,40 @@ export function sonicCli(options: SonicOptions): LinuxBox {
     ].join('\n');
   };
 
+  /** Offloaded sessions as STATE_DB has them: one to each neighbouring switch, intervals in whole ms. */
+  const bfdSummary = (): string => {
+    const { bfdInterval, bfdMultiplier } = topology.settings.controlPlane;
+    const interval = String(Math.round(magnitude(bfdInterval) / 1e6));
+    const peers = ports.filter(({ far }) => topology.switches.some(({ name }) => name === far.node));
+    const rows = peers.map((port, i) => [
+      port.farAddress,
+      'default',
+      'default',
+      state(port)?.operUp === true ? 'Up' : 'Down',
+      'async_active',
+      port.address,
+      interval,
+      interval,
+      String(bfdMultiplier),
+      'false',
+      String(i + 1),
+    ]);
+    const headers = [
+      'Peer Addr',
+      'Interface',
+      'Vrf',
+      'State',
+      'Type',
+      'Local Addr',
+      'TX Interval',
+      'RX Interval',
+      'Multiplier',
+      'Multihop',
+      'Local Discriminator',
+    ];
+    return `Total number of BFD sessions: ${rows.length}\n${tabulate(headers, rows, LEFT)}`;
+  };
+
   const ecnConfig = (): string => {
     const { ecn } = topology.settings;
     if (!ecn) return '';
@@ -370,6 +405,7 @@ export function sonicCli(options: SonicOptions): LinuxBox {
     'pfcwd stats': pfcwdStats,
     'lldp table': lldpTable,
     'ip bgp summary': bgpSummary,
+    'bfd summary': bfdSummary,
   };
 
   const usage = (command: string, wrong: string): ShellResult =>
@@ -457,6 +493,12 @@ export function sonicCli(options: SonicOptions): LinuxBox {
       return succeed();
     },
     'sonic-cfggen'({ argv }) {
+      const [data, json, table = ''] = argv.slice(1);
+      if (data === '-d' && json === '--var-json' && argv.length === 4) {
+        const tables = sonicConfigTables(shape, node);
+        // As the real one: of a table that is not there nothing is printed.
+        return succeed(Object.hasOwn(tables, table) ? `${JSON.stringify(tables[table], null, 4)}\n` : '');
+      }
       if (argv.slice(1).join(' ') !== '-d -v DEVICE_METADATA.localhost.mac')
         return fail(1, 'sonic-cfggen: error: not part of this device');
       return succeed(`${identity.baseMac}\n`);

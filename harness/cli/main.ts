@@ -8,6 +8,7 @@ import { judgeAgain, reportAgain } from './judge.ts';
 import { emulate } from './emulate.ts';
 import { lab } from './lab.ts';
 import { lease } from './lease.ts';
+import { lint, type LintCommand } from './lint.ts';
 import { plan } from './plan.ts';
 import { plot } from './plot.ts';
 import type { PlotCommand } from './plot.ts';
@@ -232,6 +233,21 @@ program
   });
 
 program
+  .command('lint')
+  .description('what the kilometres imply, against what is declared and what devices are configured as')
+  .argument('[files...]', 'scenario files, or file:line')
+  .option('-g, --grep <pattern>', 'only scenarios whose title or tag matches')
+  .option('--set <path=value>', 'a value of the plan other than declared; may be repeated', setting)
+  .option('--inventory <file>', 'read the devices of this lab too; without scenarios, look at the lab by itself')
+  .option('--loss <share>', 'packet loss that spans are expected to have, such as 1e-6', fraction)
+  .option('--config <file>', "a Playwright configuration with your own scenarios, instead of Farspan's")
+  .option('--json <file>', 'all findings as data')
+  .option('--all', 'formula and source of what is right too')
+  .action(async (files: string[], typed: Omit<LintCommand, 'files' | 'all'> & { readonly all?: true }) => {
+    code = await lint({ ...typed, files, all: typed.all ?? false });
+  });
+
+program
   .command('recover')
   .description('heal what a run that is gone left in a lab; safe to run always')
   .requiredOption('--inventory <file>', 'the lab')
@@ -332,6 +348,13 @@ function whole({ least, most }: { readonly least: number; readonly most: number 
 function positive(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Give a positive number.');
+  return value;
+}
+
+function fraction(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= 0 && value < 1))
+    throw new InvalidArgumentError('Give a fraction from 0 to below 1.');
   return value;
 }
 

@@ -21,14 +21,16 @@ export const duration = (ns: number): Amount => ({ value: ns, unit: 'ns', text: 
 
 export const bitRate = (bps: number): Amount => ({ value: bps, unit: 'bit/s', text: onLadder(bps, 'rate') });
 
-/** Decimal prefixes: buffers, BDP and headroom are published so. */
+const SIZES: readonly (readonly [number, string])[] = [
+  [1e9, 'GB'],
+  [1e6, 'MB'],
+  [1e3, 'KB'],
+];
+
+/** Decimal prefixes: buffers, BDP and headroom are published so. Frames of a few thousand bytes are known by their digits. */
 export function bytes(count: number): Amount {
-  const [scale, unit] = [
-    [1e9, 'GB'],
-    [1e6, 'MB'],
-    [1e3, 'KB'],
-  ].find(([size]) => count >= (size as number)) ?? [1, 'B'];
-  return { value: count, unit: 'byte', text: `${short(count / (scale as number))} ${unit}` };
+  const [scale, unit] = (count >= 1e4 ? SIZES.find(([size]) => count >= size) : undefined) ?? [1, 'B'];
+  return { value: count, unit: 'byte', text: `${short(count / scale)} ${unit}` };
 }
 
 export const distance = (metres: number): Amount => ({
