@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { AddressInfo } from 'node:net';
 import type { RecordLine } from '../../harness/model/record.ts';
 import type { SimJob } from '../fabric-sim/index.ts';
@@ -91,6 +93,10 @@ export async function startClockService({
     response.end(`${JSON.stringify(value)}\n`);
   };
 
+  function* linesOf(lines: Iterable<object>): Iterable<string> {
+    for (const line of lines) yield `${JSON.stringify(line)}\n`;
+  }
+
   const server = createServer((request, response) => {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
@@ -100,10 +106,8 @@ export async function startClockService({
       if (what === 'POST /elapse') return respond(response, 200, await elapse(request, gone.signal));
       if (what === 'GET /truth') {
         response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-        for (const line of truth())
-          if (!response.write(`${JSON.stringify(line)}\n`))
-            await Promise.race([once(response, 'drain'), once(response, 'close')]);
-        response.end();
+        // A client that goes away is no error of ours.
+        await pipeline(Readable.from(linesOf(truth())), response).catch(() => {});
         return;
       }
       respond(response, 404, { error: `unknown request. Known: GET /now, POST /elapse, GET /truth` });

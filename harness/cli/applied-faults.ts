@@ -15,7 +15,7 @@ export interface AppliedFault {
 export interface AppliedFaults {
   /** Armed or injected and not yet seen healed. */
   now(): readonly AppliedFault[];
-  /** Faults whose healing ended since the last call. */
+  /** Faults whose healing ended since the last call */
   changed(): readonly (AppliedFault & { readonly healed: boolean })[];
 }
 
@@ -50,12 +50,7 @@ export function appliedFaults(list: string): AppliedFaults {
   const ended = ({ fault }: { readonly fault: JournalFault }): boolean =>
     fault.state === 'closed' || fault.state === 'unhealed';
   return {
-    now() {
-      const running = all().filter(one => !ended(one));
-      // What was closed before the interruption is no news.
-      for (const one of all()) if (ended(one)) told.add(one.key);
-      return running.map(({ fault, ttlS }) => described(fault, ttlS));
-    },
+    now: () => all().flatMap(one => (ended(one) ? [] : [described(one.fault, one.ttlS)])),
     changed() {
       const news = all().filter(one => ended(one) && !told.has(one.key));
       for (const { key } of news) told.add(key);

@@ -125,6 +125,8 @@ function forwardInterrupts(
     if (pid === undefined) return;
     presses += 1;
     if (presses === 1) {
+      // What was healed before is no news.
+      applied.changed();
       const now = applied.now();
       const count = now.length === 0 ? 'no fault is in effect' : `${now.length} to undo`;
       say(`Stopping: faults are healed, loads stopped and the testbed given back first; ${count}.`);

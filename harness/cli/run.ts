@@ -26,9 +26,6 @@ export interface RunCommand extends WorldSettings {
   readonly json?: string;
 }
 
-const NOT_CRASH_SAFE =
-  'NOT CRASH-SAFE: this version keeps no journal; after a kill of the whole process tree, faults may stay.';
-
 /** Plays scenarios, prints the summary, writes all reports; resolves with the exit code. */
 export async function run(command: RunCommand): Promise<number> {
   const settings = settingsOf(command);
@@ -55,9 +52,8 @@ export async function run(command: RunCommand): Promise<number> {
     });
   }
   const lists = writeLists(runs, { ...command, runsDir: settings.runsDir });
-  const wired = worlds.some(world => world !== 'sim');
   printSummary(runs, {
-    notes: [...(wired ? [NOT_CRASH_SAFE] : []), ...ended.errors],
+    notes: ended.errors,
     ...(lists.index && { report: lists.index }),
   });
   if (ended.abandoned) return EXIT.dirty;

@@ -20,7 +20,7 @@ export interface KeptLab {
 /** @param ttl time-to-live of leases and undo timers, such as `5 s` */
 export async function keptLab(
   ttl: string,
-  options: Pick<Parameters<typeof startEmulatedLab>[0], 'without'> = {},
+  options: Pick<Parameters<typeof startEmulatedLab>[0], 'without' | 'pace'> = {},
 ): Promise<KeptLab> {
   const directory = await mkdtemp(path.join(tmpdir(), 'farspan-kept-'));
   const lab = await startEmulatedLab({ topology: PAIR, seed: 1, directory, ...options });
