@@ -97,8 +97,8 @@ function rateOf(row: Row): number | null {
 
 export function ifMib({ session, isPort, ifIndex }: IfMibOptions): IfMib {
   let places: Promise<ReadonlyMap<string, Place>> | undefined;
-  /** Ports of which the device has 32-bit octet counters only; known once it was asked. */
-  let narrow: ReadonlySet<string> | undefined;
+  /** How wide the octet counters of a port are; known once it was answered. */
+  const bits = new Map<string, OctetWidth['bits']>();
   /** Columns that each sum of a port was first made of: one that comes or goes later would move the sum by all it ever counted. */
   const summed = new Map<string, readonly Column[]>();
 
@@ -175,10 +175,7 @@ export function ifMib({ session, isPort, ifIndex }: IfMibOptions): IfMib {
         return [port, { bits: wide ? 64 : 32, rateBps: rateOf(row) } satisfies OctetWidth] as const;
       }),
     );
-    narrow = new Set([
-      ...[...(narrow ?? [])].filter(port => !told.has(port)),
-      ...[...told].filter(([, { bits }]) => bits === 32).map(([port]) => port),
-    ]);
+    for (const [port, width] of told) bits.set(port, width.bits);
     return told;
   };
 
@@ -198,7 +195,7 @@ export function ifMib({ session, isPort, ifIndex }: IfMibOptions): IfMib {
         return sum === null || count === null ? null : sum + count;
       }, 0n);
     };
-    const isNarrow = narrow?.has(port) ?? false;
+    const isNarrow = bits.get(port) === 32;
     const from = isNarrow ? NARROW : WIDE;
     const state = row('operStatus');
     return {
@@ -213,13 +210,14 @@ export function ifMib({ session, isPort, ifIndex }: IfMibOptions): IfMib {
   };
 
   const read: IfMib['read'] = async ports => {
-    if (ports.length > 0 && narrow === undefined) await widths(ports);
+    const unknown = ports.filter(port => !bits.has(port));
+    if (unknown.length > 0) await widths(unknown);
     const wanted = (port: string): readonly Column[] => [
       'highSpeed',
       'speed',
       'discontinuity',
       ...STATE,
-      ...Object.values(narrow?.has(port) ? NARROW : WIDE).flat(),
+      ...Object.values(bits.get(port) === 32 ? NARROW : WIDE).flat(),
     ];
     const result = new Map<string, RawPortCounters>();
     /** Puts what is believed into the result. @returns the ports whose index bears another name by now */
@@ -232,7 +230,7 @@ export function ifMib({ session, isPort, ifIndex }: IfMibOptions): IfMib {
       }
       return strangers;
     };
-    const renumbered = await take(ports);
+    const renumbered = await take(ports.filter(port => bits.has(port)));
     if (renumbered.length > 0 && !ifIndex) {
       places = undefined;
       const known = await allPlaces();
@@ -269,7 +267,7 @@ export function ifMib({ session, isPort, ifIndex }: IfMibOptions): IfMib {
     statuses,
     forget: () => {
       places = undefined;
-      narrow = undefined;
+      bits.clear();
       summed.clear();
     },
   };

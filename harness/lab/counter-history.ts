@@ -17,7 +17,9 @@ const BITS_64 = 64;
 interface Series {
   /** What was last read. */
   last: bigint;
+  /** The earliest instant that it may be of: with what the agent caches, and as if it cached nothing. */
   lastNs: number;
+  lastUncachedNs: number;
   /** Counted since the segment began. */
   total: bigint;
   /** What is counted until the next reading belongs to no segment: the next one begins there. */
@@ -27,12 +29,23 @@ interface Series {
 interface Step {
   /** To write. */
   readonly total: bigint | null;
-  /** Since the last reading, ns. */
+  /** Most time since the last reading, as if the agent cached nothing, ns. */
   readonly passedNs: number;
   readonly anew?: true;
   /** Since the last reading, where that is known. */
   readonly grew?: bigint;
   readonly broke?: string;
+}
+
+/** One reading of one counter. Times in ns. */
+interface Following {
+  readonly atNs: number;
+  /** The earliest instant that it may be of; and as if the agent cached nothing. */
+  readonly earliestNs: number;
+  readonly uncachedNs: number;
+  readonly bits: number;
+  /** What the counter can grow by in so much time; undefined where nothing bounds it. */
+  most(passedNs: number): bigint | undefined;
 }
 
 /** A watermark as it was last read. `missed`: a reading since then failed. `broken`: a reboot began it anew since then. */
@@ -87,7 +100,10 @@ export class CounterHistory {
   readonly #series = new Map<string, Series>();
   readonly #known = new Map<string, Set<Key>>();
   readonly #watermarks = new Map<string, Watermark>();
-  readonly #started = new Map<string, { readonly vouched: Vouched; readonly atNs: number }>();
+  readonly #started = new Map<
+    string,
+    { readonly vouched: Vouched; readonly atNs: number; readonly bracketNs: number }
+  >();
   readonly #ports = new Map<string, Vouched>();
   #baseline = true;
 
@@ -123,6 +139,8 @@ export class CounterHistory {
     const known = this.#known.get(name) ?? new Set<Key>();
     this.#known.set(name, known);
     const grown = new Map<Key, bigint>();
+    // Some agents tell less than the port does: Linux says 10 Mb/s of a loopback.
+    const rateBps = Math.max(vouched?.rateBps ?? 0, at.rateBps ?? 0) || undefined;
     let older = false;
     // A counter that bounds another one comes before it.
     const ordered = (Object.entries(values) as [Key, bigint | boolean | null | undefined][]).toSorted(
@@ -139,15 +157,16 @@ export class CounterHistory {
         Object.assign(counters, peak);
         if (fell) breaks.push(`${key} went backwards`);
       } else {
-        const rateBps = vouched?.rateBps ?? at.rateBps;
         const { bracketNs = 0, cachedNs = 0 } = at;
         const within = WITHIN[key] === undefined ? undefined : grown.get(WITHIN[key]);
         const step = this.#follow(`${name}\n${key}`, value, {
           atNs: at.atNs,
+          earliestNs: at.atNs - bracketNs - cachedNs,
+          uncachedNs: at.atNs - bracketNs,
           bits: narrow.includes(key) ? BITS_32 : BITS_64,
-          most: passedNs => within ?? mostGrowth(key, { rateBps, overNs: passedNs + bracketNs + cachedNs }),
+          most: passedNs => within ?? mostGrowth(key, { rateBps, overNs: passedNs }),
         });
-        const atOnce = mostGrowth(key, { rateBps, overNs: step.passedNs + bracketNs });
+        const atOnce = mostGrowth(key, { rateBps, overNs: step.passedNs });
         older ||= atOnce !== undefined && step.grew !== undefined && step.grew > atOnce;
         counters[key] = step.total === null ? null : Number(step.total);
         if (step.anew) anew.push(key);
@@ -162,15 +181,15 @@ export class CounterHistory {
   #check({ node, port, atNs, bracketNs = 0 }: ReadingOf, vouched: Vouched): string[] {
     const name = `${node}\n${port}`;
     const before = this.#started.get(node);
-    this.#started.set(node, { vouched, atNs });
+    this.#started.set(node, { vouched, atNs, bracketNs });
     const portBefore = this.#ports.get(name);
     this.#ports.set(name, vouched);
-    const why = before && restarted({ before, now: { vouched, atNs }, bracketNs });
+    const why = before && restarted({ before, now: { vouched, atNs }, bracketNs: before.bracketNs + bracketNs });
     if (why !== undefined) {
       // What the ports showed before the restart is compared with nothing after it.
       for (const key of this.#ports.keys()) if (key.startsWith(`${node}\n`) && key !== name) this.#ports.delete(key);
       this.#break(`${node}\n`);
-      return [why];
+      return [`${why}, so all ports began anew`];
     }
     if (!portBefore) return [];
     const broken: string[] = [];
@@ -200,24 +219,20 @@ export class CounterHistory {
     };
   }
 
-  #follow(
-    name: string,
-    value: bigint,
-    { atNs, bits, most }: { readonly atNs: number; readonly bits: number; most(passedNs: number): bigint | undefined },
-  ): Step {
+  #follow(name: string, value: bigint, { atNs, earliestNs, uncachedNs, bits, most }: Following): Step {
     const now = BigInt.asUintN(bits, value);
     const series = this.#series.get(name);
     if (!series) {
-      this.#series.set(name, { last: now, lastNs: atNs, total: 0n, split: false });
+      this.#series.set(name, { last: now, lastNs: earliestNs, lastUncachedNs: uncachedNs, total: 0n, split: false });
       return this.#baseline ? { total: 0n, passedNs: 0 } : { total: 0n, passedNs: 0, anew: true };
     }
-    const passedNs = atNs - series.lastNs;
-    const bound = most(passedNs);
+    const passedNs = atNs - series.lastUncachedNs;
+    const bound = most(atNs - series.lastNs);
     const unsure = bits === BITS_32 && (bound === undefined || bound >= 1n << BigInt(BITS_32));
     const grew = BigInt.asUintN(bits, now - series.last);
     const backwards = now < series.last;
     const wasSplit = series.split;
-    Object.assign(series, { last: now, lastNs: atNs });
+    Object.assign(series, { last: now, lastNs: earliestNs, lastUncachedNs: uncachedNs });
     if (wasSplit) {
       Object.assign(series, { total: 0n, split: false });
       return { total: 0n, passedNs, anew: true };

@@ -21,7 +21,7 @@ const ROUNDING_TICKS = 2;
  * does: it must be what it was plus the time that passed, counted round its wrap. So a wrap is no restart, and a restart long ago,
  * after which sysUpTime has passed its old value, is one.
  *
- * @param bracketNs how far the instants of the two readings may be off
+ * @param bracketNs what both readings took together: how far their instants may be off
  * @returns why, in words; undefined when it went on
  */
 export function restarted({
