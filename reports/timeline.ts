@@ -41,6 +41,7 @@ const lastInstant = (line: RecordLine): number => {
     case 'effect':
     case 'flow':
     case 'counters':
+    case 'clock':
     case 'event':
     case 'end':
       return line.atNs;

@@ -34,6 +34,8 @@ export interface RunView {
   /** How finely a phase was simulated; undefined where packets are real, and in records that do not say. */
   granularity(phase: string): Granularity | undefined;
   phase(name: string): PhaseView | undefined;
+  /** How well the offset of a node's clock is known at an instant, ns; undefined when it was not measured before and after. */
+  clockBoundNs(node: string, atNs: number): number | undefined;
   /** The best that the topology allows as it stands in a phase, bit/s; undefined when it leaves no path. */
   busbwRoofline(phase: string): number | undefined;
   goodputRoofline(phase: string): number | undefined;

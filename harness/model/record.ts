@@ -20,6 +20,7 @@ export type RecordLine =
   | ProbeLine
   | FlowLine
   | CountersLine
+  | ClockLine
   | EventLine
   | TruthLine
   | EndLine;
@@ -205,6 +206,21 @@ export interface CountersLine {
    * or a later one is not known. The event line beside it says why. Absent when none did.
    */
   readonly anew?: Readonly<Record<string, readonly (keyof PortCounters)[]>>;
+}
+
+/**
+ * How far the date of a device was ahead of the testbed's clock when it was measured. What the testbed's clock counts from is the same for
+ * all devices of a run (the runner's date at the reservation; 1970 on a virtual clock), so that the difference of two offsets is how far
+ * two devices are apart. Between two lines: `clockAt`.
+ */
+export interface ClockLine {
+  readonly kind: 'clock';
+  /** As the inventory calls it. */
+  readonly device: string;
+  readonly atNs: number;
+  readonly offsetNs: number;
+  /** The true offset at that instant is at most this far from `offsetNs`. */
+  readonly boundNs: number;
 }
 
 /** Something a device said by itself: a trap, a link change. */

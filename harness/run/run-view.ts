@@ -1,7 +1,9 @@
 import type { PhaseView, RunView } from '../checks/run-view.ts';
 import { goodputRoofline, roofline } from '../loads/roofline.ts';
+import { clockAt } from '../model/clock-at.ts';
 import type { Fault } from '../model/fault.ts';
 import type {
+  ClockLine,
   CountersLine,
   FaultLine,
   FlowLine,
@@ -50,9 +52,11 @@ export function runView(run: RunLine, lines: readonly RecordLine[]): RunView {
       [counters, began, before] = [[], [], phase];
     }
   }
+  const reading = run.world === 'sim' ? 'exact' : run.trainPackets === null ? 'real' : 'virtual';
   return {
     plan: run.plan,
-    reading: run.world === 'sim' ? 'exact' : run.trainPackets === null ? 'real' : 'virtual',
+    reading,
+    clockBoundNs: reading === 'real' ? clockBounds(lines) : () => 0,
     trainPackets: Object.values(run.granularity ?? {}).includes('flow') ? 0 : run.trainPackets,
     granularity: name => (run.granularity && Object.hasOwn(run.granularity, name) ? run.granularity[name] : undefined),
     phase: name => phases.get(name),
@@ -61,6 +65,24 @@ export function runView(run: RunLine, lines: readonly RecordLine[]): RunView {
       goodputRoofline(run.plan.load, run.plan.topology as Topology, faultsOf(run, phase)),
     ),
   };
+}
+
+/** Bounds of real clocks. A simulator's devices share one virtual clock, which drivers read to the nanosecond. */
+function clockBounds(lines: readonly RecordLine[]): RunView['clockBoundNs'] {
+  const devices = new Map(
+    lines.flatMap(line =>
+      line.kind === 'testbed' ? line.devices.map(({ node, device }) => [node, device] as const) : [],
+    ),
+  );
+  const readings = new Map<string, ClockLine[]>();
+  for (const line of lines) {
+    if (line.kind !== 'clock') continue;
+    const known = readings.get(line.device) ?? [];
+    readings.set(line.device, known);
+    known.push(line);
+  }
+  for (const known of readings.values()) known.sort((a, b) => a.atNs - b.atNs);
+  return (node, atNs) => clockAt(readings.get(devices.get(node) ?? node) ?? [], atNs)?.boundNs;
 }
 
 export const faultsOf = ({ plan }: RunLine, phase: string): readonly Fault[] =>
