@@ -9,6 +9,7 @@ const VERDICTS: Readonly<Record<Severity, string>> = {
   info: 'info',
   ok: 'ok',
 };
+const GRAVEST: readonly Severity[] = ['error', 'warning', 'unknown', 'info', 'ok'];
 /** Most names in a heading. */
 const MOST_NAMES = 6;
 
@@ -86,7 +87,9 @@ function table(findings: readonly Finding[]): readonly string[] {
 }
 
 function details(findings: readonly Finding[], all: boolean): readonly string[] {
-  const shown = findings.filter(({ severity }) => all || severity !== 'ok');
+  const shown = findings
+    .filter(({ severity }) => all || severity !== 'ok')
+    .toSorted((a, b) => GRAVEST.indexOf(a.severity) - GRAVEST.indexOf(b.severity));
   return [
     '',
     ...shown.flatMap(({ check, severity, formula, source, advice }) => [

@@ -9,7 +9,7 @@ import type { Finding, Severity } from '../lint/finding.ts';
 import { lintDevices } from '../lint/lint-devices.ts';
 import { lintFabric } from '../lint/lint-fabric.ts';
 import { fabricOf, type LintedFabric } from '../lint/linted-fabric.ts';
-import { settingsShown } from '../lint/switch-settings.ts';
+import { settingsShown } from '../lint/settings-shown.ts';
 import type { Topology } from '../model/topology.ts';
 import { EXIT } from './exit-code.ts';
 import { devicesOf, fabricInLab, fabricOfInventory } from './lint-fabrics.ts';
@@ -37,14 +37,15 @@ interface Linted {
 
 const SEVERITIES: readonly Severity[] = ['error', 'warning', 'unknown', 'info', 'ok'];
 
-const say = (text: string): void => void process.stdout.write(`${sanitize(text, { lines: true, most: 1_000_000 })}\n`);
+const toTerminal = (text: string): void =>
+  void process.stdout.write(`${sanitize(text, { lines: true, most: 1_000_000 })}\n`);
 
 /**
  * Compares what the kilometres imply with what is declared, and with what devices are configured as where an inventory is given. Reads
  * devices, never writes. Resolves with 1 when there are errors, as linters do; with 3 when a device could not be asked, because its
  * silence is no agreement; with 2 when there was nothing to look at.
  */
-export async function lint(command: LintCommand): Promise<number> {
+export async function lint(command: LintCommand, say: (text: string) => void = toTerminal): Promise<number> {
   const { inventory: file, loss, files, grep } = command;
   const inventory = file === undefined ? undefined : inventoryAt(file);
   const options = loss === undefined ? {} : { loss };
@@ -62,7 +63,7 @@ export async function lint(command: LintCommand): Promise<number> {
     alone && inventory !== undefined && read !== undefined
       ? [inventoryAlone(inventory, read)]
       : topologies.map(one => ofScenarios(one, inventory, read));
-  for (const one of linted) print(one, command);
+  for (const one of linted) for (const line of textOf(one, command)) say(line);
   const counts = tally(linted);
   say(counts.map(([severity, count]) => `${count} ${severity}`).join(', '));
   if (command.json !== undefined) writeJson(command.json, linted, counts);
@@ -88,7 +89,7 @@ export async function lint(command: LintCommand): Promise<number> {
   function inventoryAlone(lab: Inventory, found: ReadConfigurations): Linted {
     const bare = fabricOfInventory(lab);
     const switches = found.configurations.filter(one => one.kind === 'switch');
-    const fabric = { ...bare, settings: settingsShown(switches) };
+    const fabric = { ...bare, settings: settingsShown(bare, switches) };
     return { fabric, scenarios: [], findings: [...lintFabric(fabric, options), ...ofDevices(bare, found)] };
   }
 }
@@ -140,12 +141,14 @@ function inventoryAt(file: string): Inventory {
   return readInventory(text, file);
 }
 
-function print({ fabric, scenarios, findings, absent }: Linted, { all }: LintCommand): void {
-  say(scenarios.length === 0 ? fabric.name : `${fabric.name}: ${scenarios.map(title => `"${title}"`).join(', ')}`);
-  if (absent !== undefined) say(`  no device was compared: ${absent}`);
-  if (fabric.spans.length === 0) say('  no span: only the cables inside the site were looked at');
-  for (const line of lintText(fabric, findings, { all })) say(line);
-  say('');
+function textOf({ fabric, scenarios, findings, absent }: Linted, { all }: LintCommand): readonly string[] {
+  return [
+    scenarios.length === 0 ? fabric.name : `${fabric.name}: ${scenarios.map(title => `"${title}"`).join(', ')}`,
+    ...(absent === undefined ? [] : [`  no device was compared: ${absent}`]),
+    ...(fabric.spans.length === 0 ? ['  no span: only the cables inside the site were looked at'] : []),
+    ...lintText(fabric, findings, { all }),
+    '',
+  ];
 }
 
 function tally(linted: readonly Linted[]): readonly (readonly [Severity, number])[] {

@@ -21,8 +21,9 @@ export interface ReadConfigurations {
  */
 export async function readConfigurations(
   devices: readonly string[],
-  { inventory, env }: ConnectOptions,
+  options: ConnectOptions,
 ): Promise<ReadConfigurations> {
+  const { inventory } = options;
   const limit = pLimit(DEVICES_AT_ONCE);
   const configurations: DeviceConfiguration[] = [];
   const unreached: { device: string; why: string; asked: boolean }[] = [];
@@ -33,13 +34,13 @@ export async function readConfigurations(
       return;
     }
     try {
-      const opened = await connectDevice(device, { inventory, env });
+      const opened = await connectDevice(device, options);
       try {
         await rightBox(device, { opened, inventory });
       } finally {
         await opened.driver.close();
       }
-      const shell = await openShell(device, entry, { inventory, env });
+      const shell = await openShell(device, entry, options);
       try {
         const from = { name: device, shell };
         if (entry.driver === 'sonic') configurations.push(await readSonic(from));

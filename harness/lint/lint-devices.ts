@@ -9,6 +9,7 @@ import type { Finding, Judged, Subject } from './finding.ts';
 import type { LintedCable, LintedFabric } from './linted-fabric.ts';
 import { mtuOfCable, type PortMtu } from './mtu.ts';
 import { shaper } from './shaper.ts';
+import { unread } from './unread.ts';
 import { switchBfd, switchBuffers, switchEcn } from './switch-settings.ts';
 
 /** Why a device was not read. */
@@ -46,11 +47,15 @@ export function lintDevices(
   ];
 
   function ofSpan(span: LintedCable): readonly Finding[] {
-    const box = span.box === undefined ? undefined : boxes.get(span.box.device);
-    return as({ kind: 'span', name: span.name }, [
-      ...(span.box === undefined || box === undefined ? [] : shaper(span, box, settings)),
-      ...mtuOfCable(span, mtuAt, settings),
-    ]);
+    return as({ kind: 'span', name: span.name }, [...ofBox(span), ...mtuOfCable(span, mtuAt, settings)]);
+  }
+
+  function ofBox(span: LintedCable): readonly Judged[] {
+    if (span.box === undefined) return [];
+    const box = boxes.get(span.box.device);
+    if (box !== undefined) return shaper(span, box, settings);
+    const why = `${span.box.device} was not asked`;
+    return [unread('netem delay', why), unread('netem limit', why)];
   }
 
   function mtuAt(device: string, port: string): PortMtu | undefined {

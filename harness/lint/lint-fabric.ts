@@ -1,10 +1,11 @@
+import { bitRate, distance } from './amount.ts';
 import { detection } from './detection.ts';
 import { detours } from './detour.ts';
 import { feedback } from './feedback.ts';
-import type { Finding, Judged } from './finding.ts';
+import { type Finding, type Judged, moreThan } from './finding.ts';
 import { inFlight } from './in-flight.ts';
-import { hostRateBps, type LintedCable, type LintedFabric } from './linted-fabric.ts';
-import { longWay } from './long-way.ts';
+import { type DeclaredSettings, hostRateBps, type LintedCable, type LintedFabric } from './linted-fabric.ts';
+import { type LongWay, longWay } from './long-way.ts';
 import { losslessPorts } from './lossless-ports.ts';
 import { losslessSpan } from './lossless-span.ts';
 import { lossEfficiency } from './loss-efficiency.ts';
@@ -33,6 +34,7 @@ export function lintFabric(fabric: LintedFabric, options: LintOptions = {}): rea
 
 function lintSpan(span: LintedCable, fabric: LintedFabric, { loss }: LintOptions): readonly Judged[] {
   const { settings } = fabric;
+  if (!(span.metres > 0 && span.rateBps > 0)) return [noDistance(span)];
   const way = longWay(span);
   return [
     ...propagation(way),
@@ -42,11 +44,25 @@ function lintSpan(span: LintedCable, fabric: LintedFabric, { loss }: LintOptions
     ...lossEfficiency(way, settings, loss),
     ...feedback(way, settings),
     ...inFlight(way, settings, hostRateBps(fabric)),
-    {
-      ...netemRoom({ rateBps: way.rateBps, delayNs: way.forwardNs }, settings),
-      severity: 'info',
-      value: null,
-      advice: '',
-    },
+    // Where a box plays the span, what it is set to is looked at instead.
+    ...(span.box === undefined ? [roomOnLinux(way, settings)] : []),
   ];
 }
+
+/** What a Linux box would have to hold if one played the span. */
+const roomOnLinux = ({ rateBps, forwardNs }: LongWay, settings: DeclaredSettings): Judged => ({
+  ...netemRoom({ rateBps, delayNs: forwardNs }, settings),
+  severity: 'info',
+  value: null,
+  advice: '',
+});
+
+const noDistance = ({ metres, rateBps }: LintedCable): Judged => ({
+  check: 'length and rate',
+  severity: 'error',
+  value: distance(metres),
+  needed: moreThan(distance(0)),
+  formula: `${distance(metres).text} at ${bitRate(rateBps).text}`,
+  source: 'the declaration itself',
+  advice: 'Give the span a length and a rate above 0.',
+});

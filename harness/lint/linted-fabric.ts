@@ -1,4 +1,4 @@
-import type { ControlPlaneSettings, FabricSettings, PortRef, Topology } from '../model/topology.ts';
+import type { ControlPlaneSettings, FabricSettings, PfcSettings, PortRef, Topology } from '../model/topology.ts';
 import { magnitude } from '../model/units.ts';
 
 /** A port by the names of whoever declared the cable: a topology, or an inventory. */
@@ -20,8 +20,10 @@ export interface LintedCable {
 }
 
 /** What is declared of a fabric. Absent: nobody said it. Null: it is declared to be off. */
-export type DeclaredSettings = Partial<Omit<FabricSettings, 'controlPlane'>> & {
+export type DeclaredSettings = Partial<Omit<FabricSettings, 'controlPlane' | 'pfc'>> & {
   readonly controlPlane?: Partial<ControlPlaneSettings>;
+  /** Devices show whether and with which headroom, and not their thresholds. */
+  readonly pfc?: Partial<PfcSettings> | null;
 };
 
 /** What lint looks at: cables with length and rate, who stands where, and what is declared. */

@@ -12,12 +12,14 @@ const MOST_EXPONENT = 31;
 const MOST_RETRIES = 7;
 const TIMEOUT_SOURCE = 'InfiniBand Architecture Specification, volume 1, local ACK timeout: 4.096 us x 2^t';
 
-/** The least exponent whose timeout is longer than `ns`. @throws RangeError when five bits are not enough */
-export function timeoutExponent(ns: number): number {
+/** The least exponent whose timeout is longer than `ns`; undefined when five bits are not enough. */
+export function timeoutExponent(ns: number): number | undefined {
   const exponent = Math.max(1, Math.floor(Math.log2(ns / TICK_NS)) + 1);
-  if (exponent > MOST_EXPONENT) throw new RangeError(`No timeout of five bits is longer than ${ns} ns.`);
-  return exponent;
+  return exponent > MOST_EXPONENT ? undefined : exponent;
 }
+
+/** `4.096 us x 2^14 = 67.11 ms`. */
+const setting = (t: number): string => `4.096 us x 2^${t} = ${duration(TICK_NS * 2 ** t).text}`;
 
 const exponentOf = (t: number): Amount => ({ value: t, unit: 't', text: `t = ${t}` });
 
@@ -28,22 +30,29 @@ export function retransmission(way: LongWay, settings: DeclaredSettings): readon
   const queueNs = buffer === undefined ? undefined : (buffer * 8e9) / way.rateBps;
   const least = way.rttNs + (queueNs ?? 0);
   const exponent = timeoutExponent(least);
+  const raise =
+    exponent === undefined
+      ? 'No t is long enough: shorten the way.'
+      : `Set t = ${exponent} or more: ${setting(exponent)}.`;
   const timeoutNs = roce === undefined ? undefined : magnitude(roce.retransmitTimeout);
   const wait =
     queueNs === undefined || buffer === undefined
       ? `RTT ${duration(way.rttNs).text} + queueing, which an undeclared buffer does not bound`
       : `RTT ${duration(way.rttNs).text} + a full buffer ${bytes(buffer).text} / ${bitRate(way.rateBps).text} = ${duration(least).text}`;
   const needed = moreThan(duration(least));
-  const setting = {
+  const aboutExponent = {
     check: 'QP timeout exponent',
-    needed: atLeast(exponentOf(exponent)),
-    formula: `4.096 us x 2^${exponent} = ${duration(TICK_NS * 2 ** exponent).text} is the first above ${duration(least).text}`,
+    needed: exponent === undefined ? null : atLeast(exponentOf(exponent)),
+    formula:
+      exponent === undefined
+        ? `no t of five bits lasts longer than ${duration(least).text}`
+        : `${setting(exponent)} is the first above ${duration(least).text}`,
     source: TIMEOUT_SOURCE,
   };
   if (timeoutNs === undefined)
     return [
       undeclared('RoCE timeout', 'roce', { needed, formula: wait, source: TIMEOUT_SOURCE }),
-      undeclared(setting.check, 'roce.retransmitTimeout', setting),
+      undeclared(aboutExponent.check, 'roce.retransmitTimeout', aboutExponent),
       undeclared('QP gives up after', 'roce.retries', {
         needed: null,
         formula: 'retries x timeout',
@@ -52,13 +61,14 @@ export function retransmission(way: LongWay, settings: DeclaredSettings): readon
     ];
   // The nearest power: 16.8 ms is how people write 2^12.
   const set = Math.round(Math.log2(timeoutNs / TICK_NS));
+  const fits = exponent !== undefined && set >= exponent;
   return [
     timeout(timeoutNs),
     {
-      ...setting,
-      severity: set >= exponent ? 'ok' : timeoutNs > way.rttNs ? 'warning' : 'error',
+      ...aboutExponent,
+      severity: fits ? 'ok' : timeoutNs > way.rttNs ? 'warning' : 'error',
       value: exponentOf(set),
-      advice: set >= exponent ? '' : `Set NCCL_IB_TIMEOUT, or the timeout of the queue pairs, to ${exponent} or more.`,
+      advice: fits ? '' : `${raise} It is NCCL_IB_TIMEOUT, or the timeout of the queue pairs.`,
     },
     givesUp(timeoutNs),
   ];
@@ -69,7 +79,7 @@ export function retransmission(way: LongWay, settings: DeclaredSettings): readon
       return {
         ...about,
         severity: 'error',
-        advice: `Everything is sent again before its acknowledgement can be back. Set t = ${exponent} (${duration(TICK_NS * 2 ** exponent).text}) or more.`,
+        advice: `Everything is sent again before its acknowledgement can be back. ${raise}`,
       };
     if (queueNs === undefined)
       return {
@@ -81,7 +91,7 @@ export function retransmission(way: LongWay, settings: DeclaredSettings): readon
       return {
         ...about,
         severity: 'warning',
-        advice: `A full buffer on the way looks like a loss, and go-back-N then sends the whole window again. Set t = ${exponent} or more.`,
+        advice: `A full buffer on the way looks like a loss, and go-back-N then sends the whole window again. ${raise}`,
       };
     return { ...about, severity: 'ok', advice: '' };
   }

@@ -233,30 +233,3 @@ function roomEnough(lossless: readonly LookedAt[]): readonly Judged[] {
     },
   ];
 }
-
-/** What devices show in place of a declaration, where all of them agree. */
-export function settingsShown(found: readonly SwitchConfiguration[]): DeclaredSettings {
-  const profiles = found.map(({ ecn }) => ('unread' in ecn ? undefined : losslessProfile(ecn.value)));
-  const timers = found.map(({ bfd }) => ('unread' in bfd ? undefined : bfd.value[0]));
-  const pools = found.map(({ poolBytes }) => ('unread' in poolBytes ? null : poolBytes.value));
-  const [ecn, bfd, pool] = [profiles[0], timers[0], pools[0]];
-  const sameEcn = profiles.every(
-    other =>
-      other?.minBytes === ecn?.minBytes && other?.maxBytes === ecn?.maxBytes && other?.probability === ecn?.probability,
-  );
-  const sameBfd = timers.every(other => other?.txMs === bfd?.txMs && other?.multiplier === bfd?.multiplier);
-  return {
-    ...(ecn !== undefined &&
-      sameEcn &&
-      ecn.minBytes !== null &&
-      ecn.maxBytes !== null &&
-      ecn.probability !== null && {
-        ecn: { min: `${ecn.minBytes} B`, max: `${ecn.maxBytes} B`, probability: ecn.probability },
-        // A switch has the thresholds of its queues, not of a 100 Gb/s port.
-        switching: { scaleThresholds: false },
-      }),
-    ...(bfd !== undefined &&
-      sameBfd && { controlPlane: { bfdInterval: `${bfd.txMs} ms`, bfdMultiplier: bfd.multiplier } }),
-    ...(typeof pool === 'number' && pools.every(other => other === pool) && { bufferPerSwitch: `${pool} B` }),
-  };
-}

@@ -7,6 +7,8 @@ import { parsePythonDict, parseShowVersion } from '../../../harness/drivers/soni
 import * as interfaces from '../../../harness/drivers/sonic/interfaces.ts';
 import * as pfc from '../../../harness/drivers/sonic/pfc.ts';
 import { parseClearReply, parseQueueCounters } from '../../../harness/drivers/sonic/queues.ts';
+import { parseBfdSummary } from '../../../harness/drivers/sonic/bfd.ts';
+import { parseConfigTable } from '../../../harness/drivers/sonic/config-table.ts';
 import { parseBgpSummary, parseEcnConfig, parseLldpTable } from '../../../harness/drivers/sonic/routing.ts';
 import { readTables } from '../../../harness/drivers/sonic/table.ts';
 import {
@@ -579,8 +581,10 @@ Total entries displayed:  2
 });
 
 const PARSERS: Readonly<Record<string, (text: string) => unknown>> = {
+  parseBfdSummary,
   parseBgpSummary,
   parseClearReply,
+  parseConfigTable,
   parseDetailedCounters: interfaces.parseDetailedCounters,
   parseEcnConfig,
   parseFecCounters: interfaces.parseFecCounters,
