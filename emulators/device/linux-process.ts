@@ -53,7 +53,7 @@ export interface ProcessTable {
 }
 
 /** Steps that a process may take without waiting: no loop of a device may hold up the others. */
-export const MOST_STEPS = 100_000;
+export const MOST_STEPS = 50_000;
 /** Ended processes that are still known, so that a late question finds out how they ended. */
 const MOST_ENDED = 1000;
 

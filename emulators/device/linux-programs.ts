@@ -133,7 +133,7 @@ function filePrograms({ files }: LinuxOptions): Readonly<Record<string, Program>
       const { flags, words } = options(argv, '');
       const wanted = words.length === 0 ? ['.'] : words.toSorted();
       const kindOf = (word: string): 'file' | 'folder' | undefined => files.kind(absolute(word, folder));
-      const missing = wanted.filter(word => kindOf(word) === undefined);
+      const missing = words.filter(word => kindOf(word) === undefined);
       const folders = flags.has('d') ? [] : wanted.filter(word => kindOf(word) === 'folder');
       const plain = wanted.filter(word => !missing.includes(word) && !folders.includes(word));
       const listing = folders.map(word => {
@@ -248,7 +248,14 @@ function textPrograms({ files }: LinuxOptions): Readonly<Record<string, Program>
   };
 
   return {
-    cat: over('cat', '', texts => succeed(joined(texts))),
+    cat: over('cat', '', (texts, _, { output, folder }) => {
+      // It would read what it writes, for ever.
+      const own = texts.filter(
+        ({ name, text }) => output !== undefined && text !== '' && absolute(name, folder) === output,
+      );
+      const stderr = textOf(own.map(({ name }) => `cat: ${name}: input file is output file`));
+      return { stdout: joined(texts.filter(text => !own.includes(text))), stderr, code: own.length > 0 ? 1 : 0 };
+    }),
     head: part('head'),
     tail: part('tail'),
     grep,

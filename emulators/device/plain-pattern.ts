@@ -65,28 +65,29 @@ function atomsOf(text: string): readonly Atom[] | undefined {
   return atoms;
 }
 
-/** Holds the set of atoms that may come next. */
+/** Holds, for each atom and the end, whether it may come next. */
 function occurs(atoms: readonly Atom[], line: string, anchoredStart: boolean, anchoredEnd: boolean): boolean {
   const end = atoms.length;
-  const add = (states: Set<number>, from: number): void => {
-    let state = from;
-    while (!states.has(state)) {
-      states.add(state);
+  /** An atom that may repeat may also be left out. */
+  const add = (states: Uint8Array, from: number): void => {
+    for (let state = from; states[state] === 0; state++) {
+      states[state] = 1;
       if (!atoms[state]?.repeated) return;
-      state++;
     }
   };
-  let states = new Set<number>();
+  let states = new Uint8Array(end + 1);
+  let next = new Uint8Array(end + 1);
   add(states, 0);
   for (const character of line) {
-    if (states.has(end) && !anchoredEnd) return true;
-    const next = new Set<number>();
-    for (const state of states) {
-      const atom = atoms[state];
-      if (atom?.matches(character)) add(next, atom.repeated ? state : state + 1);
+    if (states[end] === 1 && !anchoredEnd) return true;
+    next.fill(0);
+    for (let state = 0; state < end; state++) {
+      if (states[state] === 0) continue;
+      const { matches, repeated } = atoms[state] as Atom;
+      if (matches(character)) add(next, repeated ? state : state + 1);
     }
     if (!anchoredStart) add(next, 0);
-    states = next;
+    [states, next] = [next, states];
   }
-  return states.has(end);
+  return states[end] === 1;
 }

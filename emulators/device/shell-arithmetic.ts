@@ -35,7 +35,7 @@ export function arithmetic(text: string, variables: Variables): string {
   }
   const rest = text.slice(end).trim();
   if (rest !== '') throw new ArithmeticError(`syntax error near "${rest.slice(0, 40)}"`);
-  return tokens.length === 0 ? '0' : String(evaluate(tokens, variables));
+  return String(evaluate(tokens, variables));
 }
 
 const ASSIGNMENT = /^(?:[-+*/%&|^]|<<|>>)?=$/;

@@ -63,8 +63,8 @@ export type Script = readonly AndOr[];
 
 type Wrong =
   | { readonly kind: 'quote'; readonly mark: string }
-  | { readonly kind: 'token'; readonly token: string }
-  | { readonly kind: 'end' }
+  | { readonly kind: 'token'; readonly token: string; readonly expecting?: string | undefined }
+  | { readonly kind: 'end'; readonly expecting?: string | undefined }
   | { readonly kind: 'other'; readonly text: string };
 
 /** What is wrong with a script; each shell has its own words for it. */
@@ -132,11 +132,11 @@ export class ShellParser {
     return new ShellSyntaxError(this.#lineNow(), wrong);
   }
 
-  #unexpected(): ShellSyntaxError {
+  #unexpected(expecting?: string): ShellSyntaxError {
     this.#blanks();
-    if (this.#at >= this.#text.length) return this.#wrong({ kind: 'end' });
+    if (this.#at >= this.#text.length) return this.#wrong({ kind: 'end', expecting });
     const token = this.#peek(OPERATOR) ?? this.#peek(PLAIN) ?? (this.#text[this.#at] as string);
-    return this.#wrong({ kind: 'token', token: token === '\n' ? 'newline' : token.slice(0, 100) });
+    return this.#wrong({ kind: 'token', token: token === '\n' ? 'newline' : token.slice(0, 100), expecting });
   }
 
   #nested<T>(read: () => T): T {
@@ -175,7 +175,7 @@ export class ShellParser {
 
   #expect(word: string): void {
     this.#newlines();
-    if (this.#reserved() !== word) throw this.#unexpected();
+    if (this.#reserved() !== word) throw this.#unexpected(word);
     this.#at += word.length;
   }
 
@@ -192,9 +192,9 @@ export class ShellParser {
     return script;
   }
 
-  #filled(): Script {
+  #filled(closedBy: string): Script {
     const script = this.#body();
-    if (script.length === 0) throw this.#unexpected();
+    if (script.length === 0) throw this.#unexpected(this.#at >= this.#text.length ? closedBy : undefined);
     return script;
   }
 
@@ -245,9 +245,9 @@ export class ShellParser {
 
   #compound(word: string | undefined): Compound | undefined {
     if (this.#take('(')) {
-      const body = this.#filled();
+      const body = this.#filled(')');
       this.#newlines();
-      if (!this.#take(')')) throw this.#unexpected();
+      if (!this.#take(')')) throw this.#unexpected(')');
       return { kind: 'subshell', body };
     }
     if (word === undefined || word === 'in') return undefined;
@@ -255,7 +255,7 @@ export class ShellParser {
     this.#at += word.length;
     switch (word) {
       case '{': {
-        const body = this.#filled();
+        const body = this.#filled('}');
         this.#expect('}');
         return { kind: 'group', body };
       }
@@ -266,7 +266,7 @@ export class ShellParser {
       case 'case':
         return this.#case();
       default: {
-        const when = this.#filled();
+        const when = this.#filled('do');
         return { kind: 'while', until: word === 'until', when, body: this.#loopBody() };
       }
     }
@@ -274,7 +274,7 @@ export class ShellParser {
 
   #loopBody(): Script {
     this.#expect('do');
-    const body = this.#filled();
+    const body = this.#filled('done');
     this.#expect('done');
     return body;
   }
@@ -283,9 +283,9 @@ export class ShellParser {
     const branches: { when: Script; then: Script }[] = [];
     let otherwise: Script = [];
     for (;;) {
-      const when = this.#filled();
+      const when = this.#filled('then');
       this.#expect('then');
-      branches.push({ when, then: this.#filled() });
+      branches.push({ when, then: this.#filled('fi') });
       this.#newlines();
       const next = this.#reserved();
       if (next === 'elif') {
@@ -294,7 +294,7 @@ export class ShellParser {
       }
       if (next === 'else') {
         this.#at += next.length;
-        otherwise = this.#filled();
+        otherwise = this.#filled('fi');
       }
       this.#expect('fi');
       return { kind: 'if', branches, otherwise };
@@ -475,7 +475,7 @@ export class ShellParser {
     if (this.#take('(')) {
       const body = this.#nested(() => this.#body());
       this.#newlines();
-      if (!this.#take(')')) throw this.#unexpected();
+      if (!this.#take(')')) throw this.#unexpected(')');
       return void parts.push({ kind: 'command', body, quoted });
     }
     if (this.#take('{')) return void parts.push(this.#nested(() => this.#braced(quoted)));

@@ -82,6 +82,8 @@ const LONGEST_TRIM = 4096;
 const LONGEST_PATTERN = 1024;
 /** What reading a script answers when it is wrong, unlike a 2 of its last command. */
 const WRONG_SYNTAX = 0x1_02;
+/** What a subshell costs of the steps that a process may take. */
+const STEPS_OF_A_COPY = 20;
 /** Deepest nesting of functions, subshells and scripts that call each other. */
 const DEEPEST = 100;
 
@@ -117,7 +119,8 @@ class HangUp extends Signalled {}
 type Flavour = 'bash' | 'dash';
 
 interface Variable {
-  value: string;
+  /** Undefined while it is only marked for export. */
+  value: string | undefined;
   exported: boolean;
 }
 
@@ -132,6 +135,8 @@ interface State {
   parameters: readonly string[];
   folder: string;
   status: number;
+  /** Status of the last `$(…)`: that of a command which is nothing else. */
+  substituted: number;
   lastBackground: number | undefined;
   exitOnError: boolean;
   refuseUnset: boolean;
@@ -155,7 +160,12 @@ type Steps<T> = Generator<Pause, T>;
 export function smallShell({ programs, files, processes }: ShellHost): SmallShell {
   // ---- state ----
 
-  const fork = (state: State, process: LinuxProcess): State => ({
+  const fork = (state: State, process: LinuxProcess): State => {
+    // A copy is dear: two that copy themselves twice must not take all day to reach their depth.
+    state.process.budget -= STEPS_OF_A_COPY;
+    return copied(state, process);
+  };
+  const copied = (state: State, process: LinuxProcess): State => ({
     ...state,
     process,
     main: process !== state.process,
@@ -170,7 +180,11 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     state.descriptors.clear();
   };
   const environ = (state: State): Map<string, string> =>
-    new Map([...state.variables].flatMap(([name, { value, exported }]) => (exported ? [[name, value] as const] : [])));
+    new Map(
+      [...state.variables].flatMap(([name, { value, exported }]) =>
+        exported && value !== undefined ? [[name, value] as const] : [],
+      ),
+    );
   const freshState = (
     process: LinuxProcess,
     flavour: Flavour,
@@ -186,6 +200,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     parameters: [],
     folder: '/',
     status: 0,
+    substituted: 0,
     lastBackground: undefined,
     exitOnError: false,
     refuseUnset: false,
@@ -390,7 +405,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     deeper(inner);
     inner.descriptors.get(1)?.close();
     inner.descriptors.set(1, describe(output, 'append'));
-    state.status = yield* subshell(inner, () => script(inner, body));
+    state.substituted = yield* subshell(inner, () => script(inner, body));
     return (output.content as string).replaceAll('\0', '').replace(/\n+$/, '');
   }
 
@@ -646,14 +661,13 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
   }
 
   function* simple(state: State, next: Command & { kind: 'simple' }, inPlace: boolean): Steps<number> {
+    state.substituted = 0;
     const argv = yield* fieldsOf(state, next.words);
     const [name] = argv;
     if (name === undefined) {
-      // The status is that of the last substitution, so it must not be an older one.
-      state.status = 0;
       return yield* redirected(state, next.redirections, function* () {
         for (const [variable, value] of yield* assignedBy(state, next)) set(state, variable, value);
-        return state.status;
+        return state.substituted;
       });
     }
     if (name === 'exec') return yield* exec(state, argv.slice(1), next);
@@ -670,10 +684,24 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     }
     return yield* redirected(state, next.redirections, function* () {
       const assigned = yield* assignedBy(state, next);
-      return body
-        ? yield* call(state, body, argv, assigned)
+      if (body) return yield* call(state, body, argv, assigned);
+      return BUILT_IN.has(name)
+        ? yield* builtInWith(state, assigned, argv)
         : yield* launch(state, argv, new Map([...environ(state), ...assigned]), inPlace);
     });
+  }
+
+  /** The assignments before a built-in last as long as it does. */
+  function* builtInWith(state: State, assigned: readonly [string, string][], argv: readonly string[]): Steps<number> {
+    const before = assigned.map(([variable]) => [variable, state.variables.get(variable)] as const);
+    for (const [variable, value] of assigned) state.variables.set(variable, { value, exported: true });
+    try {
+      return yield* launch(state, argv, environ(state), false);
+    } finally {
+      for (const [variable, old] of before)
+        if (old) state.variables.set(variable, old);
+        else state.variables.delete(variable);
+    }
   }
 
   function* assignedBy(
@@ -933,8 +961,8 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
         if (old) state.variables.set(name, { ...old });
       }
       if (cut >= 0) set(state, name, word.slice(cut + 1));
-      const now = state.variables.get(name);
-      if (verb === 'export' && now) now.exported = true;
+      if (verb !== 'export') continue;
+      state.variables.set(name, { value: state.variables.get(name)?.value, exported: true });
     }
     return 0;
   };
@@ -1130,21 +1158,22 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
   };
 }
 
+function dashText(wrong: ShellSyntaxError['wrong']): string {
+  switch (wrong.kind) {
+    case 'quote':
+      return wrong.mark === '`' ? 'EOF in backquote substitution' : 'Unterminated quoted string';
+    case 'other':
+      return wrong.text;
+    default: {
+      const found = wrong.kind === 'end' ? 'end of file' : wrong.token === 'newline' ? wrong.token : `"${wrong.token}"`;
+      return `${found} unexpected${wrong.expecting === undefined ? '' : ` (expecting "${wrong.expecting}")`}`;
+    }
+  }
+}
+
 /** What is wrong, in the words of the shell. */
 function syntaxText(state: Pick<State, 'flavour' | 'name' | 'within'>, { line, wrong }: ShellSyntaxError): string {
-  if (state.flavour === 'dash') {
-    const text =
-      wrong.kind === 'quote'
-        ? wrong.mark === '`'
-          ? 'EOF in backquote substitution'
-          : 'Unterminated quoted string'
-        : wrong.kind === 'end'
-          ? 'end of file unexpected'
-          : wrong.kind === 'token'
-            ? `${wrong.token === 'newline' ? wrong.token : `"${wrong.token}"`} unexpected`
-            : wrong.text;
-    return `${state.name}: ${line}: ${state.within}Syntax error: ${text}\n`;
-  }
+  if (state.flavour === 'dash') return `${state.name}: ${line}: ${state.within}Syntax error: ${dashText(wrong)}\n`;
   const text =
     wrong.kind === 'quote'
       ? `unexpected EOF while looking for matching \`${wrong.mark}'`
