@@ -233,7 +233,8 @@ function playCase(seed: number): { readonly wrong: readonly string[]; readonly g
       [bytesLost, dropsLost] = [bytesLost + 1, dropsLost + 1];
     }
     if (trouble === 'discontinuity') {
-      discontinuityTicks = Math.max(1, upTicks);
+      // Never the tick of the one before, which would show nothing.
+      discontinuityTicks = upTicks === discontinuityTicks ? upTicks + 1 : upTicks;
       [bytes, drops] = [BigInt(below(1000)), drops + 5n];
       [bytesLost, dropsLost] = [bytesLost + 1, dropsLost + 1];
     }
