@@ -16,7 +16,7 @@ export interface ShellResult {
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** The output was longer than allowed and was cut; the command was ended. Never parse it. */
+  /** The output was longer than allowed; the command was ended, and only the beginning of each stream is here. Never parse it. */
   readonly truncated: boolean;
   /** Bytes that the device sent up to and including the last newline of stdout: where `tail -c +N` goes on. */
   readonly wholeLineBytes: number;
@@ -76,6 +76,8 @@ export function maybeApplied(error: unknown): boolean {
 }
 
 const DEFAULT_MAX_BYTES = 8 * 2 ** 20;
+/** Bytes of each stream that a cut output still shows to people. */
+const CUT_KEPT = 64 * 1024;
 /** OpenSSH's default `MaxSessions` is 10 (sshd_config(5)); two are left for people. */
 const CHANNELS_AT_ONCE = 8;
 /** A dead peer is found after interval x count = 3 s and one interval to notice. */
@@ -343,6 +345,8 @@ async function open(options: SshOptions & Pick<Reach, 'onStage'>): Promise<Conne
 
 /** Most that is done with a device text per step. */
 const STEP_ANSWER = 2000;
+/** Behind that, so much is looked at for a secret that the cut would split. */
+const REDACT_BEYOND = 8192;
 
 /**
  * Connects and logs in. The host key is checked before any credential is sent.
@@ -418,14 +422,15 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
     const left = (): number => deadlineMs - (performance.now() - began);
     const unsent = (answer: string, hint = ''): DeviceError =>
       error({ ...about, answer, advice: `Nothing was sent. ${hint}`.trim() });
+    const shown = (text: string): string => excerpt(redacted(text, redact), STEP_ANSWER);
     const report = (answer: string, exitCode: number | null): void =>
       options.step?.({
         at,
         tookMs: Math.round((performance.now() - began) * 1000) / 1000,
         device: options.device,
         protocol: 'ssh',
-        tried: excerpt(redact(command), STEP_ANSWER),
-        answer: excerpt(redact(answer), STEP_ANSWER),
+        tried: shown(command),
+        answer: shown(answer),
         exitCode,
       });
     try {
@@ -480,6 +485,12 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
 
   return { device: options.device, run, close };
 }
+
+/** The secrets of a long text stand in for their like: only its beginning is shown, and its length. */
+const redacted = (text: string, redact: (text: string) => string): string => {
+  const from = STEP_ANSWER + REDACT_BEYOND;
+  return text.length <= from ? redact(text) : redact(text.slice(0, from)) + text.slice(from);
+};
 
 /** What `work` gives, or `late` when it gives nothing in time. `work` goes on, and what becomes of it then is nobody's concern. */
 function within<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
@@ -588,7 +599,10 @@ function execute(connection: Connection, execution: Execution): Promise<ShellRes
     const done = (): void =>
       settle(() => {
         if (truncated && channel) abandon(connection, channel);
-        const text = (part: CollectedOutput): string => escapeDeviceText(new TextDecoder('utf-8').decode(part.bytes()));
+        const text = (part: CollectedOutput): string =>
+          escapeDeviceText(
+            new TextDecoder('utf-8').decode(truncated ? part.bytes().subarray(0, CUT_KEPT) : part.bytes()),
+          );
         resolve({
           exitCode: exit?.code ?? null,
           stdout: text(stdout),

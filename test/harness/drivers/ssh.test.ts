@@ -252,7 +252,7 @@ void t.test('endless output is cut and never parsed; control bytes never come th
   const shell = await connect(t, port);
   const flood = await shell.run('flood', { maxBytes: 100_000 });
   t.equal(flood.truncated, true);
-  t.equal(flood.stdout.length, 100_000);
+  t.equal(flood.stdout.length, 65_536, 'only the beginning is kept');
   t.match((await failure(output(shell, 'flood', { maxBytes: 100_000 }))).answer, /more output than 100000 bytes/);
   t.equal((await shell.run('line')).stdout.length, 1_000_000, 'one line of 1 MB');
   t.equal(
