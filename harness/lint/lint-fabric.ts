@@ -9,6 +9,7 @@ import { type LongWay, longWay } from './long-way.ts';
 import { losslessPorts } from './lossless-ports.ts';
 import { losslessSpan } from './lossless-span.ts';
 import { lossEfficiency } from './loss-efficiency.ts';
+import { messageSize } from './message-size.ts';
 import { netemRoom } from './netem-room.ts';
 import { propagation } from './propagation.ts';
 import { retransmission } from './retransmission.ts';
@@ -44,6 +45,7 @@ function lintSpan(span: LintedCable, fabric: LintedFabric, { loss }: LintOptions
     ...lossEfficiency(way, settings, loss),
     ...feedback(way, settings),
     ...inFlight(way, settings, hostRateBps(fabric)),
+    ...messageSize(way, hostRateBps(fabric), fabric.hosts.size),
     // Where a box plays the span, what it is set to is looked at instead.
     ...(span.box === undefined ? [roomOnLinux(way, settings)] : []),
   ];
