@@ -49,6 +49,16 @@ export function readingsByPort({ counters }: PhaseView): ReadonlyMap<string, rea
   return readings;
 }
 
+/** Ports that showed all of these counters in an earlier phase: they have them, whether or not this phase brought a reading. */
+export function portsBefore(phase: PhaseView, names: readonly (keyof PortCounters)[]): ReadonlySet<string> {
+  const ports = new Set<string>();
+  for (let earlier = phase.before; earlier; earlier = earlier.before) {
+    for (const [port, series] of readingsByPort(earlier))
+      if (names.every(name => series.some(({ counters }) => counters[name] !== undefined))) ports.add(port);
+  }
+  return ports;
+}
+
 /** Share of the phase that lies between two readings. The conductor says when it read; where it did not, the phase itself is taken. */
 export function coveredShare({ line }: PhaseView, firstNs: number, lastNs: number): number {
   const [fromNs, toNs] = line.readNs ?? [line.beginNs, line.endNs];
@@ -67,15 +77,23 @@ export function uncovered(phase: PhaseView, firstNs: number, lastNs: number): st
 /**
  * How much counters grew on every port that has all of them: last reading of the phase minus its first.
  * A port whose counter could not be read (null), was read once only, began anew within the phase (a reset: what it counted before is
- * lost), or whose readings leave out more than 5 % of the phase is missing. A port that never shows the counter does not have it, and
- * is not expected to.
+ * lost), or whose readings leave out more than 5 % of the phase is missing; so is one that showed the counter in an earlier phase and
+ * has no reading here. A port that never shows the counter does not have it, and is not expected to.
  */
 export function counterGrowth(phase: PhaseView, names: readonly Rising[]): Growth {
   const ports: PortGrowth[] = [];
   const missing: string[] = [];
   let expected = 0;
-  for (const [port, series] of readingsByPort(phase)) {
-    if (!names.every(name => series.some(reading => reading.counters[name] !== undefined))) continue;
+  const readings = readingsByPort(phase);
+  const before = portsBefore(phase, names);
+  for (const port of before) {
+    if (readings.has(port)) continue;
+    expected++;
+    missing.push(`${port}: no reading`);
+  }
+  for (const [port, series] of readings) {
+    const shows = names.every(name => series.some(reading => reading.counters[name] !== undefined));
+    if (!shows && !before.has(port)) continue;
     expected++;
     const [first, last] = [series[0], series.at(-1)];
     const flaw =

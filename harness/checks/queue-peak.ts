@@ -1,6 +1,6 @@
 import type { PortCounters } from '../model/record.ts';
 import type { Size } from '../model/units.ts';
-import { readingsByPort, uncovered } from './counter-growth.ts';
+import { portsBefore, readingsByPort, uncovered } from './counter-growth.ts';
 import { type Kpi, kpi } from './kpi.ts';
 import { measurement, plausible } from './measurement.ts';
 import { readUncertainty } from './uncertainty.ts';
@@ -65,15 +65,18 @@ export const queuePeakKpi: Kpi = {
           const out = uncovered(seen, first?.atNs ?? 0, series.at(-1)?.atNs ?? 0);
           return out === undefined ? peak : { ...peak, unread: true };
         });
-        const unread = peaks.filter(peak => peak.unread).length;
+        const before = [...portsBefore(seen, ['queuePeakAtMostBytes']), ...portsBefore(seen, ['queuePeakBytes'])];
+        const silent = new Set(before.filter(port => !marks.has(port))).size;
+        const unread = peaks.filter(peak => peak.unread).length + silent;
+        const ports = marks.size + silent;
         const known = peaks.filter(peak => !peak.unread);
         const bounded = known.filter(({ read, atMost }) => atMost > read);
         const samples = known.filter(({ read, atMost }) => atMost <= read).map(({ read }) => read);
-        const expected = Math.max(1, marks.size);
+        const expected = Math.max(1, ports);
         const why = [
-          ...(unread > 0 || marks.size === 0 ? [`queue watermarks of ${unread} of ${marks.size} ports`] : []),
+          ...(unread > 0 || marks.size === 0 ? [`queue watermarks of ${unread} of ${ports} ports`] : []),
           ...(bounded.length > 0
-            ? [`the watermarks of ${bounded.length} of ${marks.size} ports did not rise, so they may be of before`]
+            ? [`the watermarks of ${bounded.length} of ${ports} ports did not rise, so they may be of before`]
             : []),
         ];
         return {
