@@ -1,12 +1,18 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { listDevices } from '../lab/devices.ts';
 import { discover } from '../lab/discover.ts';
-import { doctor, printDoctor } from '../lab/doctor.ts';
-import { readInventory } from '../lab/inventory.ts';
+import { doctor } from '../lab/doctor.ts';
+import { fileHealthStore } from '../lab/health.ts';
+import { fileLeaseStore } from '../lab/file-lease-store.ts';
+import { deviceKey, readInventory } from '../lab/inventory.ts';
 import type { Inventory } from '../lab/inventory.ts';
+import { leaseOwner } from '../lab/lab-binding.ts';
+import { deadJournals } from '../lab/lab-dirty.ts';
+import { stateFolder } from '../lab/state-folder.ts';
 import { trust } from '../lab/trust.ts';
 import { sanitize } from '../../reports/index.ts';
+import { doctorBoard } from './doctor-board.ts';
 import { EXIT } from './exit-code.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -56,23 +62,61 @@ export const lab = {
     return EXIT.pass;
   },
 
-  /** Looks at everything a run would need; with `discover`, drafts an inventory from LLDP on standard output. */
-  async doctor({
+  /** Looks at everything a run would need. */
+  async doctor({ inventory: file, json }: { readonly inventory: string; readonly json?: string }): Promise<number> {
+    const inventory = inventoryAt(file);
+    const state = stateFolder(undefined, process.env);
+    const store = fileLeaseStore({ folder: state });
+    try {
+      const report = await doctor(file, {
+        store,
+        health: fileHealthStore({ folder: state }),
+        journals: await deadJournals(state, Object.values(inventory.devices).map(deviceKey), store),
+        folders: { 'leases and journals': state, runs: 'runs' },
+      });
+      say(doctorBoard(report));
+      if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+      return report.exitCode;
+    } finally {
+      store.close();
+    }
+  },
+
+  /** Drafts an inventory from LLDP on standard output. */
+  async discover({ inventory }: { readonly inventory: string }): Promise<number> {
+    process.stdout.write(sanitize(await discover(inventoryAt(inventory)), { lines: true, most: 8 * 2 ** 20 }));
+    return EXIT.pass;
+  },
+
+  /** Ends a quarantine by a person's word. The next reservation takes the device as one that nobody has looked at. */
+  async releaseDevice({
     inventory,
-    discover: drafts,
+    device,
+    because,
   }: {
     readonly inventory: string;
-    readonly discover: boolean;
+    readonly device: string;
+    readonly because: string;
   }): Promise<number> {
-    if (drafts) {
-      process.stdout.write(sanitize(await discover(inventoryAt(inventory)), { lines: true, most: 8 * 2 ** 20 }));
+    const { devices } = inventoryAt(inventory);
+    const entry = Object.hasOwn(devices, device) ? devices[device] : undefined;
+    if (!entry)
+      throw new UsageError(
+        `${inventory} has no device ${JSON.stringify(device)}. List them with: npx farspan devices --inventory ${inventory}`,
+      );
+    if (because.trim() === '') throw new UsageError('say why with --because TEXT: the next person will ask.');
+    const health = fileHealthStore({ folder: stateFolder(undefined, process.env) });
+    const subject = { device, key: deviceKey(entry) };
+    const before = health.of(subject);
+    if (before.health !== 'quarantined') {
+      say(`${device} is not quarantined; it is ${before.health}: ${before.reason}`);
       return EXIT.pass;
     }
-    inventoryAt(inventory);
-    const { lines, exitCode } = await doctor(inventory, { line: line => say(printDoctor(line)) });
-    const wrong = lines.filter(({ ok }) => !ok).length;
-    say(wrong === 0 ? `${lines.length} checks, all well` : `${wrong} of ${lines.length} checks need attention`);
-    return exitCode;
+    health.note(subject, { what: 'released', reason: because, by: leaseOwner() });
+    say(`${device} was quarantined since ${before.since ?? 'an unknown time'}: ${before.reason}`);
+    say(`  released by ${leaseOwner()}: ${because}`);
+    say(`  Look at it before the next run: npx farspan doctor --inventory ${inventory}`);
+    return EXIT.pass;
   },
 
   async trust({

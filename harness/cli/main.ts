@@ -228,9 +228,23 @@ program
   .description('is this lab reachable, and is it the lab it says')
   .requiredOption('--inventory <file>', 'the lab')
   .option('--discover', 'draft an inventory from what LLDP shows')
-  .action(async (typed: { readonly inventory: string; readonly discover?: true }) => {
-    code = await lab.doctor({ inventory: typed.inventory, discover: typed.discover ?? false });
-  });
+  .option('--json <file>', 'the whole report as data')
+  .option('--release <device>', 'end its quarantine, by your word')
+  .option('--because <text>', 'why it may be used again, with --release')
+  .action(
+    async (typed: {
+      readonly inventory: string;
+      readonly discover?: true;
+      readonly json?: string;
+      readonly release?: string;
+      readonly because?: string;
+    }) => {
+      const { inventory, json, release: device, because = '' } = typed;
+      if (device !== undefined) code = await lab.releaseDevice({ inventory, device, because });
+      else if (typed.discover) code = await lab.discover({ inventory });
+      else code = await lab.doctor({ inventory, ...(json !== undefined && { json }) });
+    },
+  );
 
 program
   .command('lint')

@@ -12,11 +12,16 @@ import { connectSnmp, type SnmpOptions, type SnmpSession } from '../drivers/snmp
 import { connectSsh, type Shell } from '../drivers/ssh.ts';
 import type { Step } from '../model/record.ts';
 import { magnitude } from '../model/units.ts';
-import { resolveCredential } from './credentials.ts';
+import { resolveCredential, secretsOf } from './credentials.ts';
 import { type DriverName, type Inventory, type InventoryDevice, ttlOf } from './inventory.ts';
 
 /** A device with its session up, the one question that every kind answers, and the only way to change it. */
-export type Opened = { readonly facts: () => Promise<DeviceFacts>; readonly guard: DeviceGuard } & (
+export type Opened = {
+  readonly facts: () => Promise<DeviceFacts>;
+  readonly guard: DeviceGuard;
+  /** Runs a command that only reads; what writes goes through the guard. */
+  readonly read: Shell['run'];
+} & (
   | { readonly kind: 'switch'; readonly driver: Switch }
   | { readonly kind: 'host'; readonly driver: Host }
   | { readonly kind: 'span'; readonly driver: SpanShaper }
@@ -58,6 +63,7 @@ export async function openShell(
     user: secret.user,
     hostKey: entry.ssh.hostKey?.replace(/=+$/, ''),
     deadlineMs: SSH_DEADLINE_MS,
+    redact: secretsOf(inventory).redact,
     ...(secret.privateKey === undefined ? {} : { key: secret.privateKey }),
     ...(secret.password === undefined ? {} : { password: secret.password }),
     ...(secret.agent === undefined ? {} : { agent: secret.agent }),
@@ -112,19 +118,20 @@ export async function connectDevice(name: string, options: ConnectOptions): Prom
     throw error;
   }
   const guard = deviceGuard({ shell, ...WRITES[entry.driver], ttlS: ttlOf(inventory) });
+  const read: Shell['run'] = (command, run) => shell.run(command, run);
   if (entry.driver === 'sonic') {
     const driver = sonicSwitch({ name, shell, guard, ...(snmp === undefined ? {} : { snmp }) });
-    return { kind: 'switch', driver, guard, facts: () => driver.facts() };
+    return { kind: 'switch', driver, guard, read, facts: () => driver.facts() };
   }
   // Only switches are read over SNMP so far.
   snmp?.close();
   if (entry.driver === 'gpu-node') {
     const driver = gpuNode({ name, shell, guard });
-    return { kind: 'host', driver, guard, facts: () => driver.facts() };
+    return { kind: 'host', driver, guard, read, facts: () => driver.facts() };
   }
   const span = inventory.spans.find(({ device }) => device === name);
   const driver = netemSpan({ name, shell, guard, rateBps: span === undefined ? 0 : magnitude(span.rate) });
-  return { kind: 'span', driver, guard, facts: () => spanBoxFacts(name, shell) };
+  return { kind: 'span', driver, guard, read, facts: () => spanBoxFacts(name, shell) };
 }
 
 /** A Linux box says who it is by its kernel, its DMI serial (where it has one) and the MAC of its first span interface. */

@@ -44,6 +44,9 @@ export interface GpuReading {
   readonly pcieWidth: number | null;
   readonly pcieMaxWidth: number | null;
   readonly pcieReplays: number | null;
+  readonly persistence: boolean | null;
+  /** Memory errors that ECC could not correct since the driver was loaded, of all memories that are told. */
+  readonly uncorrectedErrors: number | null;
 }
 
 export interface NvidiaSmi {
@@ -186,7 +189,17 @@ function readingOf(id: string, leaves: Leaves): GpuReading {
     pcieWidth: quantity(get('pci/pci_gpu_link_info/link_widths/current_link_width'), 'x'),
     pcieMaxWidth: quantity(get('pci/pci_gpu_link_info/link_widths/max_link_width'), 'x'),
     pcieReplays: quantity(get('pci/replay_counter'), ''),
+    persistence: { Enabled: true, Disabled: false }[get('persistence_mode') ?? ''] ?? null,
+    uncorrectedErrors: uncorrected(leaves),
   };
+}
+
+/** `sram_uncorrectable` and the like since schema v11, `double_bit/total` before. */
+function uncorrected(leaves: Leaves): number | null {
+  const counts = [...leaves].flatMap(([name, value]) =>
+    /^ecc_errors\/volatile\/(\w*uncorrectable\w*|double_bit\/total)$/.test(name) ? [quantity(value, '')] : [],
+  );
+  return counts.reduce((sum, count) => (count === null ? sum : (sum ?? 0) + count), null);
 }
 
 /** One line of the CSV query. */

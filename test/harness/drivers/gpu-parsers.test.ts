@@ -47,6 +47,8 @@ void t.test('every recorded nvidia-smi document reads as a person reads it', { s
     pcieWidth: 8,
     pcieMaxWidth: 16,
     pcieReplays: 0,
+    persistence: false,
+    uncorrectedErrors: 0,
   });
   const rtx = parseNvidiaSmiXml(xml('rtx-3080-v13.xml'));
   t.match(rtx, { schema: 13, driver: '595.58.03' });
