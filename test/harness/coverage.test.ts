@@ -11,7 +11,7 @@ import type { CountersLine, PortCounters, RecordLine, RunLine } from '../../harn
 import { judge } from '../../harness/run/judge.ts';
 import { fabric } from './hand-made-run.ts';
 
-const CASES = Number(process.env['FARSPAN_COVERAGE_CASES'] ?? 10_000);
+const CASES = Number(process.env['FARSPAN_COVERAGE_CASES'] ?? 5000);
 
 t.setTimeout(Math.max(60_000, CASES * 10));
 
