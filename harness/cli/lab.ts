@@ -11,12 +11,10 @@ import { leaseOwner } from '../lab/lab-binding.ts';
 import { deadJournals } from '../lab/lab-dirty.ts';
 import { stateFolder } from '../lab/state-folder.ts';
 import { trust } from '../lab/trust.ts';
-import { sanitize } from '../../reports/index.ts';
 import { doctorBoard } from './doctor-board.ts';
 import { EXIT } from './exit-code.ts';
+import { printable, say } from './say.ts';
 import { UsageError } from './usage-error.ts';
-
-const say = (text: string): void => void process.stdout.write(`${sanitize(text, { lines: true, most: 65_536 })}\n`);
 
 function inventoryAt(file: string): Inventory {
   let text: string;
@@ -84,7 +82,7 @@ export const lab = {
 
   /** Drafts an inventory from LLDP on standard output. */
   async discover({ inventory }: { readonly inventory: string }): Promise<number> {
-    process.stdout.write(sanitize(await discover(inventoryAt(inventory)), { lines: true, most: 8 * 2 ** 20 }));
+    process.stdout.write(printable(await discover(inventoryAt(inventory)), 8 * 2 ** 20));
     return EXIT.pass;
   },
 

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { sanitize } from '../../reports/index.ts';
 import { fileLeaseStore } from '../lab/file-lease-store.ts';
 import { type Inventory, readInventory } from '../lab/inventory.ts';
 import { leaseOwner } from '../lab/lab-binding.ts';
@@ -8,9 +7,8 @@ import { holds, type LeaseStore, type StoredLease } from '../lab/lease-store.ts'
 import { stateFolder } from '../lab/state-folder.ts';
 import { type Duration, magnitude } from '../model/units.ts';
 import { EXIT } from './exit-code.ts';
+import { say } from './say.ts';
 import { UsageError } from './usage-error.ts';
-
-const say = (text: string): void => void process.stdout.write(`${sanitize(text, { lines: true, most: 65_536 })}\n`);
 
 /** Longest that a person may hold a lab without asking again. */
 const LONGEST_S = 7 * 24 * 3600;

@@ -1,5 +1,4 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { sanitize } from '../../reports/index.ts';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import type { Inventory } from '../lab/inventory.ts';
 import { readInventory } from '../lab/inventory.ts';
@@ -12,6 +11,7 @@ import { fabricOf, type LintedFabric } from '../lint/linted-fabric.ts';
 import { settingsShown } from '../lint/settings-shown.ts';
 import type { Topology } from '../model/topology.ts';
 import { EXIT } from './exit-code.ts';
+import { printable } from './say.ts';
 import { devicesOf, fabricInLab, fabricOfInventory } from './lint-fabrics.ts';
 import { lintText } from './lint-text.ts';
 import { describedPlans, type PlanCommand } from './plan.ts';
@@ -37,8 +37,7 @@ interface Linted {
 
 const SEVERITIES: readonly Severity[] = ['error', 'warning', 'unknown', 'info', 'ok'];
 
-const toTerminal = (text: string): void =>
-  void process.stdout.write(`${sanitize(text, { lines: true, most: 1_000_000 })}\n`);
+const toTerminal = (text: string): void => void process.stdout.write(`${printable(text, 1_000_000)}\n`);
 
 /**
  * Compares what the kilometres imply with what is declared, and with what devices are configured as where an inventory is given. Reads

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { sanitize } from '../../reports/index.ts';
 import type { DecisionRule } from '../model/plan.ts';
 import { troubleOf } from '../playwright/annotations.ts';
 import { EXIT } from './exit-code.ts';
@@ -14,6 +13,7 @@ import { plot } from './plot.ts';
 import type { PlotCommand } from './plot.ts';
 import { recover } from './recover.ts';
 import { run } from './run.ts';
+import { printable } from './say.ts';
 import { sweep } from './sweep.ts';
 import { tour } from './tour.ts';
 import { trace, type TraceCommand } from './trace.ts';
@@ -313,8 +313,8 @@ process.exitCode = code;
 function codeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.pass : EXIT.usage;
   const thrown = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(`farspan: ${sanitize(thrown.message, { lines: true })}\n`);
-  if (process.env['FARSPAN_DEBUG']) process.stderr.write(`${sanitize(thrown.stack ?? '', { lines: true })}\n`);
+  process.stderr.write(`farspan: ${printable(thrown.message)}\n`);
+  if (process.env['FARSPAN_DEBUG']) process.stderr.write(`${printable(thrown.stack ?? '')}\n`);
   return { usage: EXIT.usage, lease: EXIT.lease, evidence: EXIT.evidence, lab: EXIT.error, dirty: EXIT.dirty }[
     troubleOf(thrown)
   ];

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Results } from '../playwright/results.ts';
 import { type AppliedFaults, appliedFaults } from './applied-faults.ts';
+import { printable } from './say.ts';
 
 /** The folder that holds playwright.config.ts. */
 export const ROOT = path.resolve(import.meta.dirname, '../..');
@@ -105,7 +106,7 @@ function readResults(file: string): Results | undefined {
   }
 }
 
-const say = (text: string): void => void process.stderr.write(`\n ${text}\n`);
+const say = (text: string): void => void process.stderr.write(`\n ${printable(text)}\n`);
 
 function forwardInterrupts(
   pid: number | undefined,

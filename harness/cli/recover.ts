@@ -1,13 +1,11 @@
-import { sanitize } from '../../reports/index.ts';
 import { recover as recoverLab } from '../lab/recover.ts';
 import { EXIT } from './exit-code.ts';
+import { say } from './say.ts';
 
 export interface RecoverCommand {
   readonly inventory: string;
   readonly takeOver: boolean;
 }
-
-const say = (text: string): void => void process.stdout.write(`${sanitize(text, { lines: true, most: 65_536 })}\n`);
 
 /** Heals what runs that are gone left in a lab; resolves with the exit code. */
 export async function recover({ inventory, takeOver }: RecoverCommand): Promise<number> {

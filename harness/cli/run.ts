@@ -11,6 +11,7 @@ import type { Ended } from './exit-code.ts';
 import { playwrightRun } from './playwright-run.ts';
 import { finished, readRun, shownPath, write, writeReports } from './run-reports.ts';
 import { printSummary } from './summary.ts';
+import { printable } from './say.ts';
 import { UsageError } from './usage-error.ts';
 import { settingsOf } from './world-settings.ts';
 import type { WorldSettings } from './world-settings.ts';
@@ -94,7 +95,7 @@ function reported(
       return { verdict, one: { ...finished(stored, verdict, process.cwd()), durationS: result.durationMs / 1000 } };
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error;
-      process.stderr.write(`farspan: ${error.message}\n`);
+      process.stderr.write(`farspan: ${printable(error.message)}\n`);
       const verdict = { ...bareVerdict(result, command), outcome: 'error' as const, reason: error.message };
       return { verdict, one: bare(result, verdict) };
     }

@@ -129,6 +129,8 @@ interface Connection {
   alive: boolean;
   /** Why it is not, when the session itself found out. */
   why?: string;
+  /** Bytes that came for channels which were given up and are not closed yet. */
+  late: number;
   /** Ends it now, whatever the peer does. ssh2 leaves a socket that it has half closed to its peer. */
   end(): void;
 }
@@ -169,9 +171,12 @@ function establish(options: Reach, config: ConnectConfig, refuse: () => DeviceEr
     };
     const socket = net.connect({ host: options.host, port: options.port, noDelay: true });
     const client = new ssh2.Client();
+    // One for each command that runs or was given up; their number is bounded by other means.
+    client.setMaxListeners(0);
     const connection: Connection = {
       client,
       alive: false,
+      late: 0,
       end() {
         connection.alive = false;
         socket.destroy();
@@ -521,13 +526,16 @@ function abandon(connection: Connection, channel: ClientChannel): void {
   const timer = setTimeout(() => connection.end(), AFTER_CLOSE.ms);
   const count = (chunk: Buffer): void => {
     late += chunk.length;
-    if (late > AFTER_CLOSE.bytes) connection.end();
+    connection.late += chunk.length;
+    if (connection.late > AFTER_CLOSE.bytes) connection.end();
   };
   for (const stream of [channel, channel.stderr]) {
     stream.removeAllListeners('data');
     stream.on('data', count);
   }
   const gone = (): void => {
+    connection.late -= late;
+    late = 0;
     clearTimeout(timer);
     connection.client.removeListener('close', gone);
   };

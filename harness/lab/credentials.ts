@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import type { Credential, Inventory } from './inventory.ts';
+import { Secrets } from './secrets.ts';
 
 /** What stands behind a credential's reference. Values are secrets: never printed, never recorded. */
 export type Secret =
@@ -22,6 +23,26 @@ export type Secret =
       readonly privacyKey: string;
     };
 
+const known = new Map<Inventory, Secrets>();
+
+/** The secrets that were looked up for an inventory so far. Whatever says something about its lab passes it through them first. */
+export function secretsOf(inventory: Inventory): Secrets {
+  const secrets = known.get(inventory) ?? new Secrets();
+  known.set(inventory, secrets);
+  return secrets;
+}
+
+/** A text without any secret that this process has looked up: for its terminal, which shows words of every lab. */
+export const redactKnown = (text: string): string =>
+  [...known.values()].reduce((clean, secrets) => secrets.redact(clean), text);
+
+/** Which parts of a credential are secret. */
+function secretParts(secret: Secret): Readonly<Record<string, string | undefined>> {
+  if (secret.kind === 'ssh') return { password: secret.password, privateKey: secret.privateKey };
+  if (secret.kind === 'snmp-v2c') return { community: secret.community };
+  return { authKey: secret.authKey, privacyKey: secret.privacyKey };
+}
+
 /** Largest secret file: an RSA-16384 key is about 13 KB. */
 const LARGEST_SECRET = 64 * 1024;
 
@@ -31,11 +52,18 @@ export interface SecretSource {
 }
 
 /**
- * Looks a credential up where the inventory says it is.
+ * Looks a credential up where the inventory says it is, and remembers it among the secrets of that inventory.
  *
  * @throws TestbedUnavailable naming the variable or file that is missing, and the line that asks for it; never the secret
  */
-export async function resolveCredential(name: string, { inventory, env }: SecretSource): Promise<Secret> {
+export async function resolveCredential(name: string, source: SecretSource): Promise<Secret> {
+  const secret = await lookUp(name, source);
+  for (const [part, value] of Object.entries(secretParts(secret)))
+    if (value !== undefined) secretsOf(source.inventory).add(`${name} ${part}`, value);
+  return secret;
+}
+
+async function lookUp(name: string, { inventory, env }: SecretSource): Promise<Secret> {
   const entry = Object.hasOwn(inventory.credentials, name) ? inventory.credentials[name] : undefined;
   if (!entry) throw new TestbedUnavailable(`${inventory.file} has no credential "${name}".`);
 

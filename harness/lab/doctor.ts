@@ -2,6 +2,7 @@ import path from 'node:path';
 import pLimit from 'p-limit';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import type { connectDevice, ConnectOptions } from './connect.ts';
+import { secretsOf } from './credentials.ts';
 import type { DoctorLine, Finding } from './doctor/doctor-line.ts';
 import { told } from './doctor/doctor-line.ts';
 import { type Examination, examineDevice } from './doctor/examine-device.ts';
@@ -165,8 +166,9 @@ async function examineInTime(name: string, entry: InventoryDevice, options: Exam
   const subject = { device: name, key: deviceKey(entry) };
   const found: Finding[] = [];
   let over = false;
-  const say = (finding: Finding): void => {
+  const say = (raw: Finding): void => {
     if (over) return;
+    const finding = secretsOf(inventory).data(raw);
     found.push(finding);
     options.say({ subject: name, ...finding });
   };

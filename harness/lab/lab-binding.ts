@@ -11,6 +11,7 @@ import type { Testbed } from '../binding/testbed.ts';
 import type { Topology } from '../model/topology.ts';
 import { captureBaseline } from './baseline.ts';
 import { connectDevice, type Opened } from './connect.ts';
+import { secretsOf } from './credentials.ts';
 import { deviceKey, type Inventory, readInventory, ttlOf } from './inventory.ts';
 import { type LabClock, reachClock, virtualClock, wallClock } from './lab-clock.ts';
 import { type LabTestbed, labTestbed } from './lab-testbed.ts';
@@ -29,6 +30,7 @@ import { dropCheckpoints, type Safekeeping } from './safekeeping.ts';
 import { type Solution, solve } from './solver.ts';
 import { stateFolder } from './state-folder.ts';
 import { thisProcess } from './this-process.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** Options of this world; those that a lab provider reads pass through unread. */
 const OWN_OPTIONS = ['inventory', 'state', 'lease'];
@@ -154,151 +156,169 @@ export function labBinding({
 }: LabBindingParts = {}): Binding {
   return {
     async reserve(topology: Topology, options: ReserveOptions): Promise<Testbed> {
-      const { record, step, signal } = options;
       const inventory = await loadInventory(inventoryFile(options.options));
-      const solution = solve(topology, inventory);
-      requireLabRole(
-        inventory,
-        places(solution).map(({ device }) => device),
-      );
-      signal?.throwIfAborted();
-
-      // The signal stops a reservation, never a session: healing needs the sessions most when a run was interrupted.
-      const clock: LabClock =
-        inventory.clock === undefined ? wallClock({}) : virtualClock({ url: inventory.clock, step });
-      await reachClock(clock);
-      const state = stateFolder(options.options['state'], env);
-      const keys = keysOf(inventory, solution);
-      const file = path.resolve(inventory.file);
-      /** What is to be undone when the reservation fails, and at its end; the latest first. */
-      const undo: (() => Promise<readonly string[]> | void)[] = [];
-      const giveBack = async (): Promise<readonly string[]> => {
-        const words: string[] = [];
-        for (const act of undo.splice(0).toReversed()) {
-          try {
-            words.push(...((await act()) ?? []));
-          } catch (error) {
-            words.push(firstLine(error));
-          }
-        }
-        return words;
-      };
-      try {
-        const store = fileLeaseStore({ folder: state });
-        undo.push(() => store.close());
-        await refuseDirtyLab({ state, keys: Object.values(keys), store, inventory: file });
-        const named = await openAll(inventory, solution, { connect, env, boundary, step });
-        undo.push(async () => {
-          await closeAll(named);
-          return [];
-        });
-        const facts = await Promise.all(named.map(({ device, opened }) => rightBox(device, { opened, inventory })));
-        signal?.throwIfAborted();
-
-        const epochNs = await clock.now();
-        const event = (node: string, what: string): void => record({ kind: 'event', atNs: 0, node, what });
-        const guards = new Map(named.map(({ device, opened }) => [device, opened.guard]));
-        let testbed: LabTestbed | undefined;
-        let lost: Error | undefined;
-        const joined = await joinedLease(options.options['lease'], { store, keys: Object.values(keys) });
-        const lease = await holdLease({
-          ...(joined && { joined }),
-          store,
-          guards,
-          boundary,
-          wanted: {
-            devices: [...new Set(Object.values(keys))],
-            owner: leaseOwner(),
-            reason: options.reason ?? topology.name,
-            lab: inventory.name,
-            inventory: file,
-            ttlS: ttlOf(inventory),
-          },
-          onFired: (device, fired) => void testbed?.timerFired(device, fired),
-          onLost: error => {
-            lost = error;
-            testbed?.break(error);
-          },
-        });
-        let journal: Journal | undefined;
-        undo.push(async () => {
-          const left = await lease.release();
-          boundary('given back');
-          if (left.length === 0 && journal?.unclosed().length === 0) journal.close();
-          else journal?.leave();
-          return left;
-        });
-        journal = openJournal({
-          state,
-          header: {
-            lease: lease.lease.id,
-            token: lease.lease.token,
-            ttlS: lease.lease.ttlS,
-            lab: inventory.name,
-            inventory: file,
-            devices: keys,
-            process: thisProcess(),
-            begunAt: new Date().toISOString(),
-          },
-        });
-        options.onJournal?.(journal.file);
-        boundary('journal begun');
-
-        // What earlier holders left in effect is undone before anything is looked at.
-        const { cleared, failed } = await clearUndos(guards, lease.surveys);
-        for (const words of cleared) event('farspan', `an undo that an earlier holder left was run: ${words}`);
-        if (failed.length > 0)
-          throw new LabDirty(
-            `${inventory.name} was left with faults that could not be undone:\n  ${failed.join('\n  ')}\n  Run: farspan recover --inventory ${file}`,
-          );
-
-        const lab: OpenLab = {
-          topology,
+      const secrets = secretsOf(inventory);
+      const testbed = await secrets.guard(() =>
+        reserveLab(topology, {
+          ...options,
+          record: line => options.record(secrets.data(line)),
+          step: step => options.step(secrets.data(step)),
           inventory,
-          solution,
-          clock,
-          epochNs,
-          switches: byNode<Switch>(named, 'switch'),
-          hosts: byNode<Host>(named, 'host'),
-          shapers: byNode<SpanShaper>(named, 'span'),
-          record,
-        };
-        const devices = named.map(({ node, device }, i) => ({
-          node,
-          device,
-          driver: inventory.devices[device]?.driver ?? '',
-          software: facts[i]?.software ?? '',
-        }));
-        record({ kind: 'testbed', name: inventory.name, devices });
-        await refuseNarrowCounters(lab);
-        const baseline = await captureBaseline(lab);
-        const traps = await listenForTraps(lab, { env });
-        undo.push(async () => {
-          await traps.close();
-          return [];
-        });
-        const keep: Safekeeping = {
-          lease,
-          journal,
-          guards,
-          devices: new Map(named.map(({ device, opened }) => [device, opened])),
-          clock,
-          checkpoints: new Set(),
-          mayPowerCycle: device => inventory.devices[device]?.powerCycle === true,
-          quarantine: async () => {},
+          connect,
+          env,
           boundary,
-        };
-        undo.push(() => dropCheckpoints(keep));
-        testbed = await labTestbed({ lab, keep, baseline, close: giveBack });
-        if (lost) testbed.break(lost);
-        return testbed;
-      } catch (error) {
-        await giveBack();
-        if (error instanceof DeviceError) throw new TestbedUnavailable(error.message, { cause: error });
-        throw error;
-      }
+        }),
+      );
+      return withoutSecrets<Testbed>(testbed, secrets);
     },
   };
+}
+
+async function reserveLab(
+  topology: Topology,
+  options: ReserveOptions & Required<LabBindingParts> & { readonly inventory: Inventory },
+): Promise<Testbed> {
+  const { record, step, signal, inventory, connect, env, boundary } = options;
+  const solution = solve(topology, inventory);
+  requireLabRole(
+    inventory,
+    places(solution).map(({ device }) => device),
+  );
+  signal?.throwIfAborted();
+
+  // The signal stops a reservation, never a session: healing needs the sessions most when a run was interrupted.
+  const clock: LabClock = inventory.clock === undefined ? wallClock({}) : virtualClock({ url: inventory.clock, step });
+  await reachClock(clock);
+  const state = stateFolder(options.options['state'], env);
+  const keys = keysOf(inventory, solution);
+  const file = path.resolve(inventory.file);
+  /** What is to be undone when the reservation fails, and at its end; the latest first. */
+  const undo: (() => Promise<readonly string[]> | void)[] = [];
+  const giveBack = async (): Promise<readonly string[]> => {
+    const words: string[] = [];
+    for (const act of undo.splice(0).toReversed()) {
+      try {
+        words.push(...((await act()) ?? []));
+      } catch (error) {
+        words.push(firstLine(error));
+      }
+    }
+    return words;
+  };
+  try {
+    const store = fileLeaseStore({ folder: state });
+    undo.push(() => store.close());
+    await refuseDirtyLab({ state, keys: Object.values(keys), store, inventory: file });
+    const named = await openAll(inventory, solution, { connect, env, boundary, step });
+    undo.push(async () => {
+      await closeAll(named);
+      return [];
+    });
+    const facts = await Promise.all(named.map(({ device, opened }) => rightBox(device, { opened, inventory })));
+    signal?.throwIfAborted();
+
+    const epochNs = await clock.now();
+    const event = (node: string, what: string): void => record({ kind: 'event', atNs: 0, node, what });
+    const guards = new Map(named.map(({ device, opened }) => [device, opened.guard]));
+    let testbed: LabTestbed | undefined;
+    let lost: Error | undefined;
+    const joined = await joinedLease(options.options['lease'], { store, keys: Object.values(keys) });
+    const lease = await holdLease({
+      ...(joined && { joined }),
+      store,
+      guards,
+      boundary,
+      wanted: {
+        devices: [...new Set(Object.values(keys))],
+        owner: leaseOwner(),
+        reason: options.reason ?? topology.name,
+        lab: inventory.name,
+        inventory: file,
+        ttlS: ttlOf(inventory),
+      },
+      onFired: (device, fired) => void testbed?.timerFired(device, fired),
+      onLost: error => {
+        lost = error;
+        testbed?.break(error);
+      },
+    });
+    let journal: Journal | undefined;
+    undo.push(async () => {
+      const left = await lease.release();
+      boundary('given back');
+      if (left.length === 0 && journal?.unclosed().length === 0) journal.close();
+      else journal?.leave();
+      return left;
+    });
+    journal = openJournal({
+      state,
+      header: {
+        lease: lease.lease.id,
+        token: lease.lease.token,
+        ttlS: lease.lease.ttlS,
+        lab: inventory.name,
+        inventory: file,
+        devices: keys,
+        process: thisProcess(),
+        begunAt: new Date().toISOString(),
+      },
+    });
+    options.onJournal?.(journal.file);
+    boundary('journal begun');
+
+    // What earlier holders left in effect is undone before anything is looked at.
+    const { cleared, failed } = await clearUndos(guards, lease.surveys);
+    for (const words of cleared) event('farspan', `an undo that an earlier holder left was run: ${words}`);
+    if (failed.length > 0)
+      throw new LabDirty(
+        `${inventory.name} was left with faults that could not be undone:\n  ${failed.join('\n  ')}\n  Run: farspan recover --inventory ${file}`,
+      );
+
+    const lab: OpenLab = {
+      topology,
+      inventory,
+      solution,
+      clock,
+      epochNs,
+      switches: byNode<Switch>(named, 'switch'),
+      hosts: byNode<Host>(named, 'host'),
+      shapers: byNode<SpanShaper>(named, 'span'),
+      record,
+    };
+    const devices = named.map(({ node, device }, i) => ({
+      node,
+      device,
+      driver: inventory.devices[device]?.driver ?? '',
+      software: facts[i]?.software ?? '',
+    }));
+    record({ kind: 'testbed', name: inventory.name, devices });
+    await refuseNarrowCounters(lab);
+    const baseline = await captureBaseline(lab);
+    const traps = await listenForTraps(lab, { env });
+    undo.push(async () => {
+      await traps.close();
+      return [];
+    });
+    const keep: Safekeeping = {
+      lease,
+      journal,
+      guards,
+      devices: new Map(named.map(({ device, opened }) => [device, opened])),
+      clock,
+      checkpoints: new Set(),
+      mayPowerCycle: device => inventory.devices[device]?.powerCycle === true,
+      quarantine: async () => {},
+      boundary,
+    };
+    undo.push(() => dropCheckpoints(keep));
+    testbed = await labTestbed({ lab, keep, baseline, close: giveBack });
+    if (lost) testbed.break(lost);
+    return testbed;
+  } catch (error) {
+    await giveBack();
+    if (error instanceof DeviceError) throw new TestbedUnavailable(error.message, { cause: error });
+    throw error;
+  }
 }
 
 /** The lease that a person took and this run is to use. @throws LeaseRefused when there is none such, or it lacks a device */
