@@ -121,7 +121,7 @@ export function describe(node: FileNode, mode: OpenMode, path?: string): Descrip
       if (node.holder !== description) return;
       node.holder = undefined;
       // In a turn of its own: whoever waits must not run in the middle of what the one who lets go still does.
-      for (const waiter of [...node.waiters]) queueMicrotask(waiter);
+      for (const waiter of node.waiters) queueMicrotask(waiter);
     },
     onUnlock(listener) {
       node.waiters.add(listener);

@@ -104,7 +104,8 @@ function linuxProcess(pid: number, startedPs: number, options: ProcessOptions): 
     if (exitCode !== undefined) return;
     exitCode = code;
     ended(code);
-    for (const listener of [...listeners]) listener();
+    // Whoever is told may start or forget others.
+    for (const listener of Array.from(listeners)) listener();
   };
   const codeOf = (name: string): number => 128 + (SIGNALS[name] ?? 15);
   const step = (): void => {

@@ -29,7 +29,7 @@ type Compound =
   | { readonly kind: 'group' | 'subshell'; readonly body: Script }
   | {
       readonly kind: 'if';
-      readonly branches: readonly { readonly when: Script; readonly then: Script }[];
+      readonly branches: readonly { readonly when: Script; readonly body: Script }[];
       readonly otherwise: Script;
     }
   | { readonly kind: 'for'; readonly name: string; readonly words: readonly Word[] | undefined; readonly body: Script }
@@ -280,12 +280,12 @@ export class ShellParser {
   }
 
   #if(): Compound {
-    const branches: { when: Script; then: Script }[] = [];
+    const branches: { when: Script; body: Script }[] = [];
     let otherwise: Script = [];
     for (;;) {
       const when = this.#filled('then');
       this.#expect('then');
-      branches.push({ when, then: this.#filled('fi') });
+      branches.push({ when, body: this.#filled('fi') });
       this.#newlines();
       const next = this.#reserved();
       if (next === 'elif') {

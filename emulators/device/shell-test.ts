@@ -4,7 +4,7 @@ export interface FileFacts {
   readonly size: (path: string) => number;
 }
 
-const UNARY: ReadonlySet<string> = new Set([...'bcdefghLnprsStuwxz'].map(letter => `-${letter}`));
+const UNARY: ReadonlySet<string> = new Set(Array.from('bcdefghLnprsStuwxz', letter => `-${letter}`));
 const BINARY: ReadonlySet<string> = new Set(['=', '==', '!=', '-eq', '-ne', '-lt', '-le', '-gt', '-ge', '<', '>']);
 /** Deepest nesting of brackets and `!`. */
 const DEEPEST = 100;

@@ -11,6 +11,7 @@ import {
 import { type LinuxProcess, type Pause, type ProcessTable, type Running, Signalled } from './linux-process.ts';
 import { arithmetic, ArithmeticError } from './shell-arithmetic.ts';
 import { echoText, printfText } from './shell-printf.ts';
+import { pathsLike, readFields, type Segment, splitFields } from './shell-fields.ts';
 import { isPattern, matches, patternOf, type Piece } from './shell-pattern.ts';
 import {
   type AndOr,
@@ -268,8 +269,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
 
   // ---- expansion ----
 
-  /** What a part of a word becomes; undefined stands between two parameters of `$@`. */
-  type Segment = Piece & { readonly split: boolean };
+  // What a part of a word becomes; undefined stands between two parameters of `$@`.
 
   function* segments(state: State, word: Word): Steps<(Segment | undefined)[]> {
     const result: (Segment | undefined)[] = [];
@@ -381,7 +381,7 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
     const result: string[] = [];
     let length = 0;
     for (const word of words) {
-      for (const pieces of split(yield* segments(state, word), get(state, 'IFS') ?? ' \t\n')) {
+      for (const pieces of splitFields(yield* segments(state, word), get(state, 'IFS') ?? ' \t\n')) {
         for (const text of glob(state, pieces)) {
           length += text.length;
           if (length > LONGEST_TEXT || result.length >= MOST_FIELDS) throw fatal(state, 'Argument list too long', 126);
@@ -594,8 +594,8 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
         return yield* subshell(inner, () => script(inner, next.body));
       }
       case 'if':
-        for (const { when, then } of next.branches)
-          if ((yield* condition(state, when)) === 0) return yield* script(state, then);
+        for (const { when, body } of next.branches)
+          if ((yield* condition(state, when)) === 0) return yield* script(state, body);
         return yield* script(state, next.otherwise);
       case 'for': {
         const words = next.words ? yield* fieldsOf(state, next.words) : state.parameters;
@@ -1135,15 +1135,13 @@ export function smallShell({ programs, files, processes }: ShellHost): SmallShel
           return 0;
         }
       }
-      process.start(
-        subshell(state, session),
-        code =>
-          void done({
-            stdout: stdout.content as string,
-            stderr: stderr.content as string,
-            code,
-            ...(hangUp && { hangUp }),
-          }),
+      process.start(subshell(state, session), code =>
+        done({
+          stdout: stdout.content as string,
+          stderr: stderr.content as string,
+          code,
+          ...(hangUp && { hangUp }),
+        }),
       );
       return process;
     },
@@ -1256,99 +1254,3 @@ const forever: Iterable<undefined> = {
     for (;;) yield undefined;
   },
 };
-
-/** Field splitting (POSIX 2.6.5): an empty expansion gives no field, an empty quoted text one. */
-function split(
-  segments: readonly ((Piece & { readonly split: boolean }) | undefined)[],
-  separators: string,
-): readonly (readonly Piece[])[] {
-  const fields: Piece[][] = [];
-  let field: Piece[] | undefined;
-  const end = (): void => {
-    if (field) fields.push(field);
-    field = undefined;
-  };
-  const isBlank = (c: string | undefined): boolean => c !== undefined && ' \t\n'.includes(c) && separators.includes(c);
-  for (const segment of segments) {
-    if (!segment) {
-      end();
-      continue;
-    }
-    if (!segment.split) {
-      (field ??= []).push(segment);
-      continue;
-    }
-    const { text } = segment;
-    for (let i = 0; i < text.length; ) {
-      const start = i;
-      while (i < text.length && !separators.includes(text[i] as string)) i++;
-      if (i > start) (field ??= []).push({ text: text.slice(start, i), quoted: false });
-      if (i >= text.length) break;
-      while (isBlank(text[i])) i++;
-      // One separator that is no blank ends a field, also an empty one.
-      if (i < text.length && separators.includes(text[i] as string)) {
-        field ??= [];
-        i++;
-        while (isBlank(text[i])) i++;
-      }
-      end();
-    }
-  }
-  end();
-  return fields;
-}
-
-/** The fields of `read`: the last name takes the rest as it is, without the blanks around it. */
-function readFields(text: string, count: number, separators: string, raw: boolean): readonly string[] {
-  const fields: string[] = [];
-  const isBlank = (c: string | undefined): boolean => c !== undefined && ' \t\n'.includes(c) && separators.includes(c);
-  let i = 0;
-  while (isBlank(text[i])) i++;
-  while (fields.length < count - 1 && i < text.length) {
-    let field = '';
-    for (; i < text.length && !separators.includes(text[i] as string); i++) {
-      if (!raw && text[i] === '\\') i++;
-      field += text[i] ?? '';
-    }
-    fields.push(field);
-    while (isBlank(text[i])) i++;
-    if (i < text.length && separators.includes(text[i] as string) && !isBlank(text[i])) {
-      i++;
-      while (isBlank(text[i])) i++;
-    }
-  }
-  let end = text.length;
-  while (end > i && isBlank(text[end - 1])) end--;
-  const rest = text.slice(i, end);
-  fields.push(raw ? rest : rest.replace(/\\([^])/g, '$1'));
-  return fields;
-}
-
-/** Paths that exist and match, sorted; a leading dot must be written. */
-function pathsLike(files: LinuxFiles, pieces: readonly Piece[], folder: string): readonly string[] {
-  const components: Piece[][] = [[]];
-  for (const { text, quoted } of pieces) {
-    for (const [i, part] of text.split('/').entries()) {
-      if (i > 0) components.push([]);
-      if (part !== '') components.at(-1)?.push({ text: part, quoted });
-    }
-  }
-  let found = [''];
-  for (const [i, component] of components.entries()) {
-    const last = i === components.length - 1;
-    const literal = component.map(({ text }) => text).join('');
-    const separator = last ? '' : '/';
-    if (!isPattern(component)) {
-      found = found.map(path => path + literal + separator);
-      continue;
-    }
-    const pattern = patternOf(component);
-    found = found.flatMap(path => {
-      const names = files.list(absolute(path === '' ? '.' : path, folder)) ?? [];
-      return names
-        .filter(name => (!name.startsWith('.') || literal.startsWith('.')) && matches(pattern, name))
-        .map(name => path + name + separator);
-    });
-  }
-  return found.filter(path => files.kind(absolute(path, folder)) !== undefined).toSorted();
-}

@@ -22,7 +22,7 @@ export function generatedScript(seed: number): string {
   let named = 0;
 
   const literal = (): string =>
-    pick(['a', 'bc', '1', '42', '-', 'x=y', 'a.b', 'A', '%', '@', '0', 'a:b:c', '/p/q.txt']);
+    pick(['a', 'bq', '1', '42', '-', 'x=y', 'a.b', 'A', '%', '@', '0', 'a:b:c', '/p/q.txt']);
   const quoted = (): string =>
     pick([
       `'b c'`,
@@ -50,7 +50,7 @@ export function generatedScript(seed: number): string {
       () => `\${${name}}`,
       () => `\${${name}:-${literal()}}`,
       () => `"\${${name}:-${literal()} z}"`,
-      () => `\${${name}-w}`,
+      () => `\${${name}-wq}`,
       () => `\${${name}:+set}`,
       () => `\${#${name}}`,
       () => `"\${${name}%${pick(['?', '*b', 'b*', '.*', ':*', '%:*'])}}"`,

@@ -15,6 +15,8 @@ import { generatedScript } from './script-generator.ts';
 const RUNS = Number(process.env['FARSPAN_SHELL_RUNS'] ?? 150);
 const FIRST_SEED = Number(process.env['FARSPAN_SHELL_SEED'] ?? 1);
 
+const onPath = (program: string): boolean =>
+  (process.env['PATH'] ?? '').split(path.delimiter).some(folder => existsSync(path.join(folder, program)));
 const DASH = ['/bin/dash', '/usr/bin/dash'].find(file => existsSync(file));
 const skip = DASH === undefined ? 'dash is not installed' : false;
 const FOLDER = '/run/farspan';
@@ -70,7 +72,7 @@ function now(device: LinuxBox, command: string): ShellResult {
 /** The answer of one that may wait. A device's own timers keep no process alive. */
 async function later(device: LinuxBox, command: string): Promise<ShellResult> {
   const alive = setInterval(() => {}, 1000);
-  const answer = await new Promise<ShellResult>(resolve => void device.exec(command, resolve));
+  const answer = await new Promise<ShellResult>(resolve => device.exec(command, resolve));
   clearInterval(alive);
   return answer;
 }
@@ -246,7 +248,7 @@ const LOCKS: readonly string[] = [
 ];
 
 void t.test('dash and the devices’ shell agree on what scripts are made of', { skip }, t => {
-  const locks = spawnSync('flock', ['--version']).status === 0 ? LOCKS : [];
+  const locks = onPath('flock') ? LOCKS : [];
   const wrong = [...SNIPPETS, ...locks].flatMap(script => difference(script) ?? []);
   t.comment(`${SNIPPETS.length + locks.length} scripts, ${wrong.length} differences`);
   t.same(wrong, []);
@@ -388,9 +390,10 @@ void t.test('hostile input ends soon, with a word for it', t => {
   const wrong: object[] = [];
   let slowest = 0;
   for (const [script, code] of cases) {
-    const began = performance.now();
+    // Of the processor: how busy the machine is says nothing of us.
+    const began = process.cpuUsage();
     const result = now(device, script);
-    const tookMs = performance.now() - began;
+    const tookMs = process.cpuUsage(began).user / 1000;
     slowest = Math.max(slowest, tookMs);
     if (result.code !== code || tookMs > 2000 || (code !== 0 && code !== 1 && result.stderr === '' && code !== 137))
       wrong.push({
@@ -401,7 +404,7 @@ void t.test('hostile input ends soon, with a word for it', t => {
         tookMs,
       });
   }
-  t.comment(`${cases.length} scripts, the slowest took ${slowest.toFixed(0)} ms`);
+  t.comment(`${cases.length} scripts, the slowest took ${slowest.toFixed(0)} ms of the processor`);
   t.same(wrong, []);
   t.equal(now(device, 'echo alive').stdout, 'alive\n');
   t.end();
