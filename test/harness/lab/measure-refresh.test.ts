@@ -116,13 +116,13 @@ void t.test('an emulated agent that caches is measured, and its samples claim no
     clock: {
       kind: 'wall',
       now: clock.now,
-      elapse: async ({ forNs }) => (await clock.wait(forNs), true),
+      elapse: async ({ forNs }: { readonly forNs: number }) => (await clock.wait(forNs), true),
       truth: async () => [],
     },
     switches: new Map([['a-leaf-1', device]]),
     hosts: new Map(),
     solution: { portsOf: () => [{ name: 'up1', port: 'Ethernet0' }] },
-    record: line => void lines.push(line),
+    record: (line: RecordLine) => void lines.push(line),
   } as unknown as OpenLab;
   const history = new CounterHistory();
   const stale = new StaleSamples(() => refresh.mostNs);
