@@ -10,9 +10,12 @@ import { DeviceError } from '../../../harness/binding/device-error.ts';
 import { deviceGuard } from '../../../harness/drivers/device-guard.ts';
 import { GPU_NODE_WRITES, gpuNode } from '../../../harness/drivers/gpu-node.ts';
 import { parseIpLink, parseTcQdisc } from '../../../harness/drivers/linux/iproute2.ts';
+import { ifMib } from '../../../harness/drivers/if-mib.ts';
 import { netemSpan } from '../../../harness/drivers/netem-span.ts';
 import { connectSnmp, receiveTraps, type SnmpOptions, snmpText, type Trap } from '../../../harness/drivers/snmp.ts';
 import { connectSsh, fetchHostKey, type Shell } from '../../../harness/drivers/ssh.ts';
+import { measureRefresh, octetsOf } from '../../../harness/lab/measure-refresh.ts';
+import { StaleSamples } from '../../../harness/lab/stale-samples.ts';
 import { openGuard } from './open-guard.ts';
 
 /** Why a test of a program is skipped, or false. */
@@ -321,6 +324,44 @@ void t.test('snmpd of Debian: v2c and v3 read the same, and wrong keys are told'
     t.match((error as DeviceError).advice, /SNMPv3 user, protocols or keys differ|snmpd runs and knows the user/);
   }
 });
+
+void t.test(
+  'snmpd of Debian caches its counters: the period is measured, and a sample within it is held back',
+  { skip: needs('snmpd') },
+  async t => {
+    const session = connectSnmp({ ...(await snmpd(t)), as: { community: 'lab' } });
+    t.teardown(() => session.close());
+    const now = async (): Promise<number> => performance.now() * 1e6;
+    // The polls themselves are the traffic: lo counts them.
+    const refresh = await measureRefresh({
+      read: () => octetsOf(session),
+      now,
+      wait: ns => sleep(ns / 1e6),
+      pollNs: 100e6,
+    });
+    t.comment(JSON.stringify(refresh));
+    if (refresh.missing !== undefined) throw new Error(refresh.missing);
+    t.ok(refresh.leastNs <= 3.1e9 && refresh.mostNs >= 2.9e9, 'net-snmp holds ifTable for 3 s');
+    const mib = ifMib({ session, isPort: name => name === 'lo' });
+    const stale = new StaleSamples(() => refresh.mostNs);
+    const held: boolean[] = [];
+    for (let i = 0; i < 3; i++) {
+      held.push(stale.isHeld('debian', { ports: await mib.read(['lo']), atNs: await now() }));
+      await sleep(50);
+    }
+    t.ok(
+      held.filter(isHeld => isHeld).length >= 1,
+      `of three samples in 0.1 s these came out of the cache: ${held.join(', ')}`,
+    );
+    const vouched = (await mib.read(['lo'])).get('lo')?.vouched;
+    t.match(vouched, { ifIndex: 1, boots: 1, discontinuityTicks: 0 }, 'what vouches came in the same answer');
+    t.ok((vouched?.upTicks ?? 0) > 500, `sysUpTime ${vouched?.upTicks} ticks`);
+    t.strictSame(
+      [...(await mib.widths(['lo'])).values()].map(({ bits }) => bits),
+      [64],
+    );
+  },
+);
 
 void t.test(
   'snmptrap and snmpinform of net-snmp arrive, v2c and v3',
