@@ -221,7 +221,8 @@ export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
     sim.at(sim.nowPs + options.bootPs, () => {
       for (const dev of ['eth1', 'eth2'] as const) {
         wires[dev] = { ...wires[dev], up: true, netem: netemAsMade(dev) };
-        applyNetem(dev);
+        // The fibre itself, of which netem's whole ns are a rounding.
+        sim.setSpan(span.name, egress[dev], asMade[dev]);
       }
       apply();
       options.onPower?.('on');
