@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readFileSync } from 'node:fs';
 import ssh2 from 'ssh2';
 import t from 'tap';
 import { type EmulatedLab, type EmulatedLabOptions, startEmulatedLab } from '../../../emulators/device/emulated-lab.ts';
@@ -220,5 +219,15 @@ void t.test('a lab may lack programs, and a command that waits answers when it i
     ],
   );
   t.ok(quick.atMs < performance.now() - began, 'one session does not wait for another');
+  const client = new ssh2.Client();
+  client.on('ready', () => client.exec('sleep 0.2; echo late > /tmp/late', () => client.destroy()));
+  client.connect({
+    host: '127.0.0.1',
+    port: lab.devices.find(({ name }) => name === 'b-host-1')?.sshPort ?? 0,
+    username: lab.secrets.user,
+    privateKey: readFileSync(lab.secrets.keyFile),
+  });
+  while (!lab.device('b-host-1').files('/tmp').has('late') && performance.now() - began < 5000) await sleep(10);
+  t.match(await run(lab, 'b-host-1', 'cat /tmp/late'), { stdout: 'late\n' }, 'a session that is gone ends no command');
   await t.rejects(start({ without: { nobody: ['flock'] } }), /has no device nobody/);
 });
