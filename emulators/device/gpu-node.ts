@@ -4,12 +4,15 @@ import type { FabricSim, SimJob } from '../fabric-sim/index.ts';
 import { iperf3Failure, iperf3Json } from './iperf3-text.ts';
 import type { LabShape } from './lab-shape.ts';
 import { type LinuxBox, linuxBox, type Surroundings } from './linux-box.ts';
+import { linuxNetwork } from './linux-network.ts';
 import type { Running } from './linux-process.ts';
 import { NCCL_TOOLS, type NcclJobText, ncclHeader, ncclRow, type NcclTool } from './nccl-text.ts';
+import { nodeSettings } from './node-settings.ts';
 import { fail, type Invocation, type Program, type ShellResult, succeed } from './small-shell.ts';
 
 const GPU = 'NVIDIA H200';
 const DRIVER = '580.65.06';
+const BUS = '00000000:01:00.0';
 /** UDP payload of one iperf3 datagram is what `-l` says; the simulator's probes carry 128 B. */
 const PROBE_BYTES = 128;
 
@@ -105,6 +108,18 @@ function gpuNode(name: string, options: GpuNodesOptions, servers: Map<string, Ip
   const uuid = `GPU-${digest.slice(0, 8)}-${digest.slice(8, 12)}-${digest.slice(12, 16)}-${digest.slice(16, 20)}-${digest.slice(20, 32)}`;
   const nic = shape.ports(name)[0];
   if (!nic) throw new RangeError(`${name} has no cable.`);
+
+  const network = linuxNetwork([
+    {
+      name: 'eth0',
+      mac: identity.baseMac,
+      mtu: 9000,
+      up: () => true,
+      carrier: () =>
+        sim.isUp(nic.far.node) && (sim.ports(nic.far.node).find(port => port.name === nic.far.port)?.operUp ?? false),
+    },
+  ]);
+  const settings = nodeSettings({ bus: BUS, files: () => box.files });
 
   /** What a program prints while it goes on is made when its file is read. */
   const prints = ({ output }: Invocation, text: () => string): void => {
@@ -384,6 +399,8 @@ function gpuNode(name: string, options: GpuNodesOptions, servers: Map<string, Ip
 
   const busy = (): boolean => [...jobs.keys()].some(pid => box.processes.get(pid)?.running());
   const nvidiaSmi: Program = ({ argv }) => {
+    const set = settings.nvidiaSmi(argv.slice(1));
+    if (set) return set;
     if (argv[1] === '-q' && argv[2] === '-x')
       return succeed(nvidiaXml({ uuid, serial: identity.serial, idle: !busy() }));
     const query = /^--query-gpu=(.+)$/.exec(argv[1] ?? '')?.[1];
@@ -401,6 +418,7 @@ function gpuNode(name: string, options: GpuNodesOptions, servers: Map<string, Ip
       'power.draw': '[N/A]',
       'temperature.gpu': '[N/A]',
       'clocks.current.sm': '[N/A]',
+      ...settings.gpuFields(),
     };
     const asked = query.split(',').map(field => field.trim());
     const unknown = asked.find(field => !Object.hasOwn(fields, field));
@@ -411,6 +429,8 @@ function gpuNode(name: string, options: GpuNodesOptions, servers: Map<string, Ip
   };
 
   const ethtool: Program = ({ argv }) => {
+    const set = settings.ethtool(argv.slice(1));
+    if (set) return set;
     if (argv[1] !== '-S' || argv[2] !== 'eth0')
       return fail(
         argv[1] === '-S' ? 1 : 1,
@@ -457,6 +477,8 @@ function gpuNode(name: string, options: GpuNodesOptions, servers: Map<string, Ip
 
   const reboot: Program = () => {
     box.reboot();
+    network.reset();
+    settings.reset();
     options.onPower?.(name, 'off');
     sim.at(sim.nowPs + options.bootPs, () => options.onPower?.(name, 'on'));
     return { stdout: '', stderr: '', code: 0, hangUp: true };
@@ -467,9 +489,23 @@ function gpuNode(name: string, options: GpuNodesOptions, servers: Map<string, Ip
     name,
     systemd: true,
     without: options.without?.(name) ?? new Set(),
-    system: { '/sys/class/net/eth0/address': () => `${identity.baseMac}\n`, '/sys/class/net/eth0/mtu': () => '9000\n' },
-    programs: () => ({ 'nvidia-smi': nvidiaSmi, ethtool, rdma, mpirun, iperf3, traceroute, reboot }),
+    system: {
+      '/sys/class/net/eth0/address': () => `${identity.baseMac}\n`,
+      '/sys/class/net/eth0/mtu': () => `${network.mtu('eth0')}\n`,
+    },
+    programs: () => ({
+      ...network.programs,
+      mlnx_qos: ({ argv }) => settings.mlnxQos(argv.slice(1)),
+      'nvidia-smi': nvidiaSmi,
+      ethtool,
+      rdma,
+      mpirun,
+      iperf3,
+      traceroute,
+      reboot,
+    }),
   });
+  settings.reset();
   return { box, job: pid => jobs.get(pid) };
 }
 
@@ -534,7 +570,7 @@ function nvidiaXml({
 	<driver_version>${DRIVER}</driver_version>
 	<cuda_version>13.0</cuda_version>
 	<attached_gpus>1</attached_gpus>
-	<gpu id="00000000:01:00.0">
+	<gpu id="${BUS}">
 		<product_name>${GPU}</product_name>
 		<product_brand>NVIDIA</product_brand>
 		<product_architecture>Hopper</product_architecture>

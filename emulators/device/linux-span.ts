@@ -3,6 +3,7 @@ import type { FabricSim } from '../fabric-sim/index.ts';
 import type { LabShape } from './lab-shape.ts';
 import { portMac } from './lab-shape.ts';
 import { type LinuxBox, linuxBox, type Surroundings } from './linux-box.ts';
+import { linuxNetwork } from './linux-network.ts';
 import { fail, type Program, type ShellResult, succeed } from './small-shell.ts';
 
 export interface LinuxSpanOptions extends Surroundings {
@@ -90,11 +91,14 @@ export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
     });
   };
 
-  const linkShow = (dev: Interface): string => {
+  const hasCarrier = (dev: Interface): boolean => {
     const end = span.ends[dev === 'eth1' ? 0 : 1];
     const far = sim.isUp(end.node) && (sim.ports(end.node).find(port => port.name === end.port)?.adminUp ?? false);
+    return wires[dev].up && far;
+  };
+  const linkShow = (dev: Interface): string => {
     const { up } = wires[dev];
-    const carrier = up && far;
+    const carrier = hasCarrier(dev);
     const { rx, tx } = traffic(dev);
     return `${JSON.stringify([
       {
@@ -105,7 +109,7 @@ export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
             ? ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP']
             : ['NO-CARRIER', 'BROADCAST', 'MULTICAST', 'UP']
           : ['BROADCAST', 'MULTICAST'],
-        mtu: 9100,
+        mtu: network.mtu(dev),
         qdisc: wires[dev].netem ? 'netem' : 'noqueue',
         operstate: carrier ? 'UP' : 'DOWN',
         linkmode: 'DEFAULT',
@@ -137,16 +141,12 @@ export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
       apply();
       return succeed();
     }
-    return fail(255, `Object "${link ?? ''}" is unknown, try "ip help".`);
+    return network.ip(words) ?? fail(255, `Object "${link ?? ''}" is unknown, try "ip help".`);
   };
 
-  const qdiscShow = (dev: Interface): string => {
+  const netemOf = (dev: Interface) => {
     const { netem, handle } = wires[dev];
-    const out = traffic(dev).tx;
-    const drops = sim.spanCount(span.name, egress[dev]).lost;
-    const counted = { bytes: out.bytes, packets: out.packets, drops, overlimits: 0, requeues: 0, backlog: 0, qlen: 0 };
-    if (!netem)
-      return `${JSON.stringify([{ kind: 'noqueue', handle: '0:', root: true, refcnt: 2, options: {}, ...counted }])}\n`;
+    if (!netem) return undefined;
     const options = {
       limit: netem.limit,
       ...(netem.delayS > 0 && { delay: { delay: netem.delayS, jitter: 0, correlation: 0 } }),
@@ -154,7 +154,31 @@ export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
       ecn: false,
       gap: 0,
     };
-    return `${JSON.stringify([{ kind: 'netem', handle: `${handle.toString(16)}:`, root: true, refcnt: 2, options, ...counted }])}\n`;
+    return { kind: 'netem', handle: `${handle.toString(16)}:`, options };
+  };
+  const network = linuxNetwork(
+    (['eth1', 'eth2'] as const).map(name => ({
+      name,
+      mac: macs[name],
+      mtu: 9100,
+      up: () => wires[name].up,
+      carrier: () => hasCarrier(name),
+      setUp: up => {
+        wires[name].up = up;
+        apply();
+      },
+      qdisc: () => netemOf(name),
+    })),
+  );
+
+  const qdiscShow = (dev: Interface): string => {
+    const netem = netemOf(dev);
+    const out = traffic(dev).tx;
+    const drops = sim.spanCount(span.name, egress[dev]).lost;
+    const counted = { bytes: out.bytes, packets: out.packets, drops, overlimits: 0, requeues: 0, backlog: 0, qlen: 0 };
+    if (!netem)
+      return `${JSON.stringify([{ kind: 'noqueue', handle: '0:', root: true, refcnt: 2, options: {}, ...counted }])}\n`;
+    return `${JSON.stringify([{ kind: netem.kind, handle: netem.handle, root: true, refcnt: 2, options: netem.options, ...counted }])}\n`;
   };
   const replace = (dev: Interface, words: readonly string[]): ShellResult => {
     const next: Netem = { limit: DEFAULT_LIMIT, delayS: 0, loss: 0 };
@@ -199,11 +223,15 @@ export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
       const dev = words[5];
       return isInterface(dev) ? succeed(qdiscShow(dev)) : fail(1, `Cannot find device "${dev ?? ''}"`);
     }
+    const answered = network.tc(words);
+    if (answered) return answered;
     const [qdisc, verb, keyword, dev, root, kind] = words;
     if (qdisc !== 'qdisc' || keyword !== 'dev' || root !== 'root')
       return fail(255, `Object "${qdisc ?? ''}" is unknown, try "tc help".`);
     if (!isInterface(dev)) return fail(1, `Cannot find device "${dev ?? ''}"`);
-    if (verb === 'replace' && kind === 'netem') return replace(dev, words.slice(6));
+    if (verb === 'add' && kind === 'netem' && wires[dev].netem)
+      return fail(2, 'Error: Exclusivity flag on, cannot modify.');
+    if ((verb === 'replace' || verb === 'add') && kind === 'netem') return replace(dev, words.slice(6));
     if (verb === 'del') {
       if (!wires[dev].netem) return fail(2, 'Error: Cannot delete qdisc with handle of zero.');
       wires[dev].netem = undefined;
@@ -215,6 +243,7 @@ export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
 
   const reboot: Program = () => {
     box.reboot();
+    network.reset();
     options.onPower?.('off');
     wires.eth1.up = wires.eth2.up = false;
     apply();
@@ -238,7 +267,7 @@ export function linuxSpan(options: LinuxSpanOptions): LinuxBox {
       '/sys/class/net/eth1/address': () => `${macs.eth1}\n`,
       '/sys/class/net/eth2/address': () => `${macs.eth2}\n`,
     },
-    programs: () => ({ ip, tc, reboot }),
+    programs: () => ({ ...network.programs, ip, tc, reboot }),
   });
   return box;
 }

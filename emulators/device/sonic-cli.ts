@@ -3,7 +3,7 @@ import type { FabricSim, SimPort } from '../fabric-sim/index.ts';
 import type { LabShape, PortShape } from './lab-shape.ts';
 import { type LinuxBox, linuxBox, type Surroundings } from './linux-box.ts';
 import { type Program, type ShellResult, fail, succeed } from './small-shell.ts';
-import { sonicConfigTables } from './sonic-config-tables.ts';
+import { type ConfigTables, sonicConfigDb } from './sonic-config-db.ts';
 import { tabulate } from './tabulate.ts';
 
 export interface SonicOptions extends Surroundings {
@@ -25,10 +25,6 @@ const MULTICAST_QUEUES = 10;
 
 /** Where `config checkpoint` writes, on disk: it outlives a reboot. */
 const CHECKPOINT_FOLDER = '/etc/sonic/checkpoints';
-/** The part of CONFIG_DB that this switch has. */
-interface Configuration {
-  readonly PORT?: Readonly<Record<string, { readonly admin_status?: string }>>;
-}
 type Checkpointing = (words: readonly string[]) => ShellResult;
 
 const RIGHT = { text: 'right' } as const;
@@ -62,6 +58,13 @@ export function sonicCli(options: SonicOptions): LinuxBox {
   const identity = shape.identity(node);
   const ports = shape.ports(node);
   const state = (port: PortShape): SimPort | undefined => sim.ports(node).find(({ name }) => name === port.port);
+  const config = sonicConfigDb({
+    shape,
+    node,
+    asn: name => sim.asn(name),
+    adminUp: port => state(port)?.adminUp !== false,
+    setAdmin: (port, up) => sim.setAdmin(node, port.port, up),
+  });
   const uptimeS = (): number => (sim.nowPs - sim.bootedAtPs(node)) / 1e12;
   /** Highest depth since the last clear; the simulator's own peak starts again at every reading. */
   const watermarks = new Map<string, number>();
@@ -105,20 +108,20 @@ export function sonicCli(options: SonicOptions): LinuxBox {
     const headers = ['Interface', 'Lanes', 'Speed', 'MTU', 'FEC', 'Alias', 'Vlan', 'Oper', 'Admin', 'Type', 'Asym PFC'];
     const rows = ports.map(port => {
       const now = state(port);
-      const lane = (port.ifIndex - 1) * 4;
+      const set = config.row('PORT', port.devicePort) ?? {};
       const word = (up: boolean | undefined): string => (up === undefined ? 'N/A' : up ? 'up' : 'down');
       return [
         port.devicePort,
-        [0, 1, 2, 3].map(i => lane + i).join(','),
+        set['lanes'] ?? 'N/A',
         speedOf(port.rateBps),
-        '9100',
-        'rs',
-        `etp${port.ifIndex}`,
+        set['mtu'] ?? 'N/A',
+        set['fec'] ?? 'N/A',
+        set['alias'] ?? 'N/A',
         'routed',
         word(now?.operUp),
         word(now?.adminUp),
         'QSFP28 or later',
-        'off',
+        set['pfc_asym'] ?? 'N/A',
       ];
     });
     return tabulate(headers, rows, RIGHT);
@@ -355,23 +358,37 @@ export function sonicCli(options: SonicOptions): LinuxBox {
   };
 
   const ecnConfig = (): string => {
-    const { ecn } = topology.settings;
-    if (!ecn) return '';
-    const percent = String(Math.round(ecn.probability * 100));
-    const [low, high] = [String(magnitude(ecn.min)), String(magnitude(ecn.max))];
-    const rows = [
-      ['green_max_threshold', high],
-      ['green_min_threshold', low],
-      ['green_drop_probability', percent],
-      ['wred_green_enable', 'true'],
-      ['ecn', 'ecn_all'],
-    ] as const;
-    const [left, right] = [0, 1].map(column => Math.max(...rows.map(row => (row[column] as string).length))) as [
-      number,
-      number,
-    ];
-    const rule = `${'-'.repeat(left)}  ${'-'.repeat(right)}`;
-    return `Profile: AZURE_LOSSLESS\n${rule}\n${rows.map(([key, value]) => `${key.padEnd(left)}  ${value}`).join('\n')}\n${rule}\n\n`;
+    const profiles = Object.entries(config.tables()['WRED_PROFILE'] ?? {});
+    return profiles
+      .map(([name, settings]) => {
+        const rows = Object.entries(settings);
+        const [left, right] = [0, 1].map(column => Math.max(0, ...rows.map(row => (row[column] as string).length))) as [
+          number,
+          number,
+        ];
+        const rule = `${'-'.repeat(left)}  ${'-'.repeat(right)}`;
+        return `Profile: ${name}\n${rule}\n${rows.map(([key, value]) => `${key.padEnd(left)}  ${value}`).join('\n')}\n${rule}\n\n`;
+      })
+      .join('');
+  };
+
+  const presence = (): string =>
+    tabulate(
+      ['Port', 'Presence'],
+      ports.map(({ devicePort }) => [devicePort, 'Present']),
+      LEFT,
+    );
+
+  const pfcwdConfig = (): string => {
+    const watched = Object.entries(config.tables()['PFC_WD'] ?? {});
+    const rows = watched.map(([port, { action = 'drop', detection_time: detect = '200', restoration_time: back }]) => [
+      port,
+      action,
+      detect,
+      back ?? '0',
+      'disable',
+    ]);
+    return tabulate(['PORT', 'ACTION', 'DETECTION TIME', 'RESTORATION TIME', 'HISTORY'], rows, RIGHT);
   };
 
   const countersOf = (oid: string): string => {
@@ -398,6 +415,7 @@ export function sonicCli(options: SonicOptions): LinuxBox {
     version: showVersion,
     'interfaces status': interfacesStatus,
     'interfaces counters': interfacesCounters,
+    'interfaces transceiver presence': presence,
     'pfc counters': pfcCounters,
     'queue counters': queueCounters,
     'queue wredcounters': wredCounters,
@@ -415,20 +433,8 @@ export function sonicCli(options: SonicOptions): LinuxBox {
     );
 
   const checkpointFile = (name: string): string => `${CHECKPOINT_FOLDER}/${name}.cp.json`;
-  const configuration = (): Configuration => ({
-    PORT: Object.fromEntries(
-      ports.map(port => [port.devicePort, { admin_status: state(port)?.adminUp === false ? 'down' : 'up' }]),
-    ),
-  });
-  const restore = ({ PORT = {} }: Configuration): void => {
-    for (const port of ports) {
-      const wanted = Object.hasOwn(PORT, port.devicePort) ? PORT[port.devicePort] : undefined;
-      const up = wanted?.admin_status !== 'down';
-      if (wanted && state(port)?.adminUp !== up) sim.setAdmin(node, port.port, up);
-    }
-  };
   /** What a boot loads. */
-  let saved = configuration();
+  let saved = config.tables();
   const named =
     (command: string, act: (name: string) => ShellResult): Checkpointing =>
     words => {
@@ -444,20 +450,20 @@ export function sonicCli(options: SonicOptions): LinuxBox {
   /** `config/main.py` and `generic_config_updater` of sonic-utilities: its words, and only the ports are restored, as only they can change. */
   const CHECKPOINTS: Readonly<Record<string, Checkpointing>> = {
     checkpoint: named('checkpoint', name => {
-      if (!box.files.write(checkpointFile(name), `${JSON.stringify(configuration(), null, 4)}\n`))
+      if (!box.files.write(checkpointFile(name), `${JSON.stringify(config.tables(), null, 4)}\n`))
         return fail(1, `Failed to create config checkpoint`);
       return succeed('Config checkpoint created successfully.\n');
     }),
     rollback: named('rollback', name => {
       const text = box.files.read(checkpointFile(name));
       if (text === undefined) return absent('rollback config', name);
-      let found: Configuration;
+      let found: ConfigTables;
       try {
-        found = JSON.parse(text) as Configuration;
+        found = JSON.parse(text) as ConfigTables;
       } catch {
         return fail(1, `Failed to rollback config\nError: Checkpoint '${name}' holds no JSON`);
       }
-      restore(found);
+      config.replace(found);
       return succeed('Config rolled back successfully.\n');
     }),
     'delete-checkpoint': named('delete-checkpoint', name =>
@@ -473,6 +479,88 @@ export function sonicCli(options: SonicOptions): LinuxBox {
           4,
         )}\n`,
       ),
+  };
+
+  /** Values as the tools of sonic-utilities take them; what CONFIG_DB then holds is all that they change here. */
+  const put = (table: string, key: string, fields: Readonly<Record<string, string>>): ShellResult =>
+    config.set(table, key, fields) ? succeed() : fail(1, 'Error: no room left in CONFIG_DB');
+  const whole = (text: string | undefined): text is string => /^\d{1,9}$/.test(text ?? '');
+  const noPort = (name: string): ShellResult =>
+    fail(2, `Error: Interface name ${name} is invalid. Please enter a valid interface name!!`);
+
+  /** `config interface mtu|fec|pfc asymmetric|ip` and `config vlan`. Undefined: none of these. */
+  const configSet = ([subject, verb, ...words]: readonly string[]): ShellResult | undefined => {
+    if (subject === 'vlan' && (verb === 'add' || verb === 'del') && whole(words[0])) {
+      const name = `Vlan${words[0]}`;
+      if (verb === 'add') return put('VLAN', name, { vlanid: words[0] });
+      return config.remove('VLAN', name) ? succeed() : fail(2, `Error: ${name} does not exist`);
+    }
+    if (subject !== 'interface' || verb === undefined || !['mtu', 'fec', 'pfc', 'ip'].includes(verb)) return undefined;
+    const [action, name = '', value = ''] = verb === 'pfc' || verb === 'ip' ? words : ['', ...words];
+    if (!shape.portNamed(node, name)) return noPort(name);
+    if (verb === 'mtu' && whole(value)) return put('PORT', name, { mtu: value });
+    if (verb === 'fec' && ['rs', 'fc', 'none', 'auto'].includes(value)) return put('PORT', name, { fec: value });
+    if (verb === 'pfc' && action === 'asymmetric' && (value === 'on' || value === 'off'))
+      return put('PORT', name, { pfc_asym: value });
+    if (verb === 'ip' && /^[\d.]{7,15}\/\d{1,2}$/.test(value)) {
+      if (action === 'add') return put('INTERFACE', `${name}|${value}`, {});
+      if (action === 'remove')
+        return config.remove('INTERFACE', `${name}|${value}`) ? succeed() : fail(2, 'Error: no such address');
+    }
+    return usage('config', ['interface', verb, ...words].join(' '));
+  };
+
+  const ECN_FLAGS: Readonly<Record<string, string>> = {
+    '-gmin': 'green_min_threshold',
+    '-gmax': 'green_max_threshold',
+    '-gdrop': 'green_drop_probability',
+  };
+  const ecnSet = (words: readonly string[]): ShellResult => {
+    const [flag, name = '', ...settings] = words;
+    const fields: Record<string, string> = {};
+    for (let i = 0; i < settings.length; i += 2) {
+      const [field, value] = [ECN_FLAGS[settings[i] as string], settings[i + 1]];
+      if (field === undefined || !whole(value))
+        return fail(2, `ecnconfig: error: unrecognized arguments: ${settings.join(' ')}`);
+      fields[field] = value;
+    }
+    if (flag !== '-p' || settings.length === 0)
+      return fail(2, 'usage: ecnconfig [-h] [-l] [-p PROFILE] [-gmin N] [-gmax N] [-gdrop N]');
+    if (!config.row('WRED_PROFILE', name))
+      return fail(1, `Exception caught: Error: Profile ${name.slice(0, 100)} does not exist`);
+    return put('WRED_PROFILE', name, fields);
+  };
+
+  /** `pfcwd show config|start|stop`: kept and shown; no storm is looked for. */
+  const pfcwd = ([verb, ...words]: readonly string[]): ShellResult => {
+    if (verb === 'show' && words[0] === 'config') return succeed(pfcwdConfig());
+    const at = (word: string): string | undefined =>
+      words.includes(word) ? words[words.indexOf(word) + 1] : undefined;
+    if (verb === 'stop') {
+      for (const name of words.length > 0 ? words : ports.map(({ devicePort }) => devicePort))
+        config.remove('PFC_WD', name);
+      return succeed();
+    }
+    const [action, name, detect, back] = ['--action', 'ports', 'detection-time', '--restoration-time'].map(at);
+    if (verb !== 'start' || name === undefined || !whole(detect)) return usage('pfcwd', [verb, ...words].join(' '));
+    if (!shape.portNamed(node, name)) return noPort(name);
+    return put('PFC_WD', name, { action: action ?? 'drop', detection_time: detect, restoration_time: back ?? detect });
+  };
+
+  /** `sonic-db-cli CONFIG_DB HSET|HDEL|DEL|HGETALL TABLE|KEY …`, Redis' own verbs and answers. */
+  const configRow = (verb: string, key: string, words: readonly string[]): ShellResult => {
+    const cut = key.indexOf('|');
+    const [table, row] = [key.slice(0, Math.max(cut, 0)), key.slice(cut + 1)];
+    const [field, value] = words;
+    if (verb === 'HGETALL') return succeed(pythonDict(Object.entries(config.tables()[table]?.[row] ?? {})));
+    if (verb === 'DEL') return succeed(config.remove(table, row) ? '1\n' : '0\n');
+    if (verb === 'HDEL' && field !== undefined) return succeed(config.remove(table, row, field) ? '1\n' : '0\n');
+    if (verb !== 'HSET' || field === undefined || value === undefined)
+      return fail(1, 'Invalid database name or command.');
+    // A row without fields is one with the field NULL in Redis; nothing shows that.
+    return config.set(table, row, field === 'NULL' ? {} : { [field]: value })
+      ? succeed('1\n')
+      : fail(1, 'OOM command not allowed');
   };
 
   const programs: Readonly<Record<string, Program>> = {
@@ -495,30 +583,36 @@ export function sonicCli(options: SonicOptions): LinuxBox {
     'sonic-cfggen'({ argv }) {
       const [data, json, table = ''] = argv.slice(1);
       if (data === '-d' && json === '--var-json' && argv.length === 4) {
-        const tables = sonicConfigTables(shape, node);
+        const tables = config.tables();
         // As the real one: of a table that is not there nothing is printed.
         return succeed(Object.hasOwn(tables, table) ? `${JSON.stringify(tables[table], null, 4)}\n` : '');
       }
+      if (argv.slice(1).join(' ') === '-d --print-data')
+        return succeed(`${JSON.stringify(config.tables(), null, 4)}\n`);
       if (argv.slice(1).join(' ') !== '-d -v DEVICE_METADATA.localhost.mac')
         return fail(1, 'sonic-cfggen: error: not part of this device');
       return succeed(`${identity.baseMac}\n`);
     },
-    'sonic-db-cli'({ argv: [, database, verb, key] }) {
+    'sonic-db-cli'({ argv: [, database, verb, key, ...more] }) {
+      if (database === 'CONFIG_DB' && key !== undefined) return configRow(verb?.toUpperCase() ?? '', key, more);
       if (database !== 'COUNTERS_DB' || verb?.toUpperCase() !== 'HGETALL' || key === undefined)
         return fail(1, 'Invalid database name or command.');
       if (key === 'COUNTERS_PORT_NAME_MAP')
         return succeed(pythonDict(ports.map(port => [port.devicePort, portOid(port)])));
       return succeed(key.startsWith('COUNTERS:') ? countersOf(key.slice('COUNTERS:'.length)) : '{}\n');
     },
-    ecnconfig: ({ argv }) => (argv[1] === '-l' ? succeed(ecnConfig()) : fail(2, 'usage: ecnconfig [-h] [-l]')),
+    ecnconfig: ({ argv }) => (argv[1] === '-l' ? succeed(ecnConfig()) : ecnSet(argv.slice(1))),
+    pfcwd: ({ argv }) => pfcwd(argv.slice(1)),
     config({ argv }) {
       const [, subject, verb, name] = argv;
       if (Object.hasOwn(CHECKPOINTS, subject ?? ''))
         return (CHECKPOINTS[subject as string] as Checkpointing)(argv.slice(2));
       if (subject === 'save') {
-        saved = configuration();
+        saved = config.tables();
         return succeed('Running command: /usr/local/bin/sonic-cfggen -d --print-data > /etc/sonic/config_db.json\n');
       }
+      const set = configSet(argv.slice(1));
+      if (set) return set;
       if (subject !== 'interface' || (verb !== 'shutdown' && verb !== 'startup') || name === undefined)
         return usage('config', argv.slice(1).join(' '));
       const port = shape.portNamed(node, name);
@@ -547,7 +641,7 @@ export function sonicCli(options: SonicOptions): LinuxBox {
     if (event.node !== node) return;
     if (event.kind === 'booting') box.reboot();
     // What was not saved is lost, as on a switch.
-    if (event.kind === 'booted') restore(saved);
+    if (event.kind === 'booted') config.replace(saved);
   });
   return box;
 }

@@ -1,6 +1,7 @@
 import type { Load } from '../model/load.ts';
 import type { PortCounters } from '../model/record.ts';
 import type { DeviceFacts } from './device-facts.ts';
+import type { Fingerprinted } from './fingerprint.ts';
 import type { RawPortCounters } from './switch.ts';
 
 export interface CollectiveRow {
@@ -17,7 +18,7 @@ export interface ProbeCount {
 }
 
 /** A GPU node. One rank, one NIC. */
-export interface Host {
+export interface Host extends Fingerprinted {
   readonly name: string;
   facts(): Promise<DeviceFacts>;
   /** GPUs that are throttled now, with the reason in the driver's words; empty when none is. */

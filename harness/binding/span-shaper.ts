@@ -1,3 +1,5 @@
+import type { Fingerprinted } from './fingerprint.ts';
+
 /** One direction of a span as the shaper is set: everything needed to put it back exactly. */
 export interface ShaperState {
   /** Operationally able to pass light; false is a cut that both ends see. */
@@ -19,7 +21,7 @@ export interface ShaperCounters {
 }
 
 /** A box that emulates fibre: delay and loss per direction. */
-export interface SpanShaper {
+export interface SpanShaper extends Fingerprinted {
   readonly name: string;
   read(direction: 'a-to-b' | 'b-to-a'): Promise<ShaperState>;
   counters(direction: 'a-to-b' | 'b-to-a'): Promise<ShaperCounters>;

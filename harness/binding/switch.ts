@@ -1,5 +1,6 @@
 import type { PortCounters } from '../model/record.ts';
 import type { DeviceFacts } from './device-facts.ts';
+import type { Fingerprinted } from './fingerprint.ts';
 
 export interface PortStatus {
   readonly adminUp: boolean;
@@ -23,7 +24,7 @@ export interface LldpNeighbor {
 }
 
 /** A switch we may steer and read. Everything vendor-specific stays behind this. Ports carry the device's own names. */
-export interface Switch {
+export interface Switch extends Fingerprinted {
   readonly name: string;
   facts(): Promise<DeviceFacts>;
   setPort(port: string, state: 'up' | 'down'): Promise<void>;

@@ -5,6 +5,7 @@ import type { Load } from '../model/load.ts';
 import { magnitude } from '../model/units.ts';
 import type { DeviceGuard, DeviceJob } from './device-guard.ts';
 import { deviceError, excerpt, label } from './device-text.ts';
+import { gpuFingerprint, gpuPutBack } from './gpu/fingerprint.ts';
 import { type Iperf3End, parseIperf3, probeCount } from './gpu/iperf3.ts';
 import { parseNcclText, roundsOf } from './gpu/nccl-tests.ts';
 import { parseEthtoolStatistics, parseRdmaStatistics } from './gpu/nic.ts';
@@ -400,6 +401,8 @@ export function gpuNode(options: GpuNodeOptions): Host {
   return {
     name,
     facts,
+    fingerprint: () => gpuFingerprint({ shell, guard, nic }),
+    putBack: gpuPutBack,
     throttled,
     counters,
     startCollective,

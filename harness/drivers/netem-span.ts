@@ -1,7 +1,9 @@
+import type { Change } from '../binding/fingerprint.ts';
 import type { ShaperState, SpanShaper } from '../binding/span-shaper.ts';
 import { deviceError } from './device-text.ts';
 import type { DeviceGuard } from './device-guard.ts';
 import { safeInterface } from './linux/detached-job.ts';
+import { computerReadings, fingerprintOf, LINUX_NETWORK_READINGS, linuxPutBack } from './linux/fingerprint.ts';
 import { parseIpLink, parseTcQdisc } from './linux/iproute2.ts';
 import { parsed } from './parse-error.ts';
 import { output, type Shell, succeeded } from './ssh.ts';
@@ -77,6 +79,25 @@ export function restoreCommand(
   // Without a netem of its own the interface had the kernel's default, which is back when ours is deleted; none to delete is no failure.
   if (queue.kind !== 'netem') return `tc qdisc del dev ${safeInterface(device)} root 2> /dev/null || true`;
   return impairmentCommand({ device, delayNs, loss, limitPackets: queue.limitPackets ?? NETEM_DEFAULT_LIMIT });
+}
+
+/** Puts one value of a span box back: netem as a whole, all else as on any Linux box. @see Fingerprinted.putBack */
+function spanPutBack(change: Change): string | undefined {
+  const { section, key = '', was } = change;
+  const device = /^([A-Za-z][\w.-]{0,14}) root$/.exec(key)?.[1];
+  if (section !== 'qdiscs' || device === undefined || typeof was !== 'string' || !was.startsWith('netem '))
+    return linuxPutBack(change);
+  try {
+    const options: unknown = JSON.parse(was.slice('netem '.length));
+    const { kind, others, limitPackets, delayNs, loss } = parseTcQdisc(
+      JSON.stringify([{ kind: 'netem', root: true, options }]),
+    );
+    if (others.length > 0) return undefined;
+    return restoreCommand(device, { queue: { kind, limitPackets }, delayNs, loss });
+  } catch {
+    // A text that was too long to be kept whole, or a model of loss that we never set.
+    return undefined;
+  }
 }
 
 /** Light of one interface. */
@@ -176,6 +197,8 @@ export function netemSpan(options: NetemSpanOptions): SpanShaper {
 
   return {
     name,
+    fingerprint: () => fingerprintOf({ shell, guard }, [...LINUX_NETWORK_READINGS, ...computerReadings()]),
+    putBack: spanPutBack,
     read,
     counters: async way => {
       const { link, qdisc } = await both(way);

@@ -6,6 +6,7 @@ import { ifMib } from './if-mib.ts';
 import { ParseError, parsed } from './parse-error.ts';
 import type { SnmpSession } from './snmp.ts';
 import { parsePythonDict, parseShowVersion } from './sonic/database.ts';
+import { sonicFingerprint, sonicPutBack } from './sonic/fingerprint.ts';
 import { parsePfcCounters } from './sonic/pfc.ts';
 import { parseQueueCounters } from './sonic/queues.ts';
 import { parseBgpSummary, parseLldpTable } from './sonic/routing.ts';
@@ -231,6 +232,8 @@ export function sonicSwitch(options: SonicSwitchOptions): Switch & Required<Pick
       back: checkpoint => send(`sudo config rollback ${checkpoint}`),
       drop: checkpoint => send(`sudo config delete-checkpoint ${checkpoint}`),
     },
+    fingerprint: () => sonicFingerprint({ shell, guard }),
+    putBack: sonicPutBack,
     ports: async () => (interfaces ? interfaces.statuses() : (session(), new Map<string, PortStatus>())),
     counters,
     sample,
