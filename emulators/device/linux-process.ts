@@ -108,6 +108,19 @@ function linuxProcess(pid: number, startedPs: number, options: ProcessOptions): 
     for (const listener of Array.from(listeners)) listener();
   };
   const codeOf = (name: string): number => 128 + (SIGNALS[name] ?? 15);
+  /** A pause that has more than one way to end must end once: a late one would wake the process from its next pause. */
+  const wait = (pause: Pause): void => {
+    let over = false;
+    const forget = pause(() => {
+      if (over) return;
+      cancel();
+      step();
+    });
+    cancel = () => {
+      over = true;
+      forget();
+    };
+  };
   const step = (): void => {
     if (exitCode !== undefined || active || !body) return;
     process.budget = MOST_STEPS;
@@ -115,7 +128,7 @@ function linuxProcess(pid: number, startedPs: number, options: ProcessOptions): 
     try {
       const { done, value } = body.next();
       if (done) finish(value);
-      else cancel = value(step);
+      else wait(value);
     } catch (error) {
       finish(codeOf(signalled ?? 'KILL'));
       if (!(error instanceof Signalled)) throw error;

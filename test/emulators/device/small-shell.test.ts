@@ -458,6 +458,12 @@ void t.test('a lock that a background process holds makes others wait, and is fr
   t.equal(waited.stdout, 'first\nsecond\n');
   t.ok(performance.now() - began >= 250, 'it waited');
   t.match(await later(device, 'timeout 0.05 sleep 5; echo $?'), { stdout: '124\n' });
+  now(device, `setsid sh -c 'exec 9>> ${FOLDER}/lock; flock 9; sleep 0.1; : ${FOLDER}' &`);
+  const locked = performance.now();
+  t.match(await later(device, `exec 9>> ${FOLDER}/lock; flock -w 0.3 9 && sleep 0.5 && echo slept`), {
+    stdout: 'slept\n',
+  });
+  t.ok(performance.now() - locked >= 590, 'the end of its patience for the lock does not wake it from the sleep');
   t.end();
 });
 
