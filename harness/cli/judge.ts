@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { judge } from '../run/judge.ts';
+import { judge, type JudgeOptions } from '../run/judge.ts';
+import type { RunVerdict } from '../model/verdict.ts';
 import type { DecisionRule } from '../model/plan.ts';
 import { readProfile } from '../run/profile.ts';
 import { replayLine } from '../run/replay-line.ts';
@@ -24,8 +25,8 @@ export interface JudgeCommand {
 export function judgeAgain({ folder, profile, decision }: JudgeCommand): number {
   const limits = profile === undefined ? undefined : readProfile(textOf(profile), profile);
   const verdict = legible(folder, () => {
-    const run = readRun(folder);
-    const judged = judge(run.lines, {
+    const run = readRun(folder, { verdict: 'anew' });
+    const judged = judgedAsFound(run, {
       replay: run.verdict?.replay ?? replayOf(run),
       ...(limits !== undefined && { profile: limits }),
       ...(decision !== undefined && { decision }),
@@ -47,11 +48,19 @@ export function judgeAgain({ folder, profile, decision }: JudgeCommand): number 
 export function reportAgain({ folder }: Pick<JudgeCommand, 'folder'>): number {
   legible(folder, () => {
     const run = readRun(folder);
-    const verdict = run.verdict ?? judge(run.lines, { replay: replayOf(run) });
+    const stored = run.truncated.length > 0 ? undefined : run.verdict;
+    const verdict = stored ?? judgedAsFound(run, { replay: run.verdict?.replay ?? replayOf(run) });
     writeReports(run, verdict);
     printSummary([finished(run, verdict, process.cwd())], { notes: run.truncated });
   });
   return 0;
+}
+
+/** A record that is not whole says what it says up to there, and is never a pass. */
+function judgedAsFound({ lines, truncated }: StoredRun, options: JudgeOptions): RunVerdict {
+  const judged = judge(lines, options);
+  const [why] = truncated;
+  return why === undefined ? judged : { ...judged, outcome: 'error', reason: `the evidence was damaged: ${why}` };
 }
 
 /** The lines of a run are believed to be as this version wrote them; whatever breaks on them is a damaged file, and no verdict. */

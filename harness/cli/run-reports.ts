@@ -34,8 +34,14 @@ export interface StoredRun {
   readonly truncated: readonly string[];
 }
 
-/** @throws EvidenceError when there is no readable record in the folder */
-export function readRun(folder: string): StoredRun {
+/**
+ * @param verdict whether a stored verdict that was damaged is an error (default), or is as good as none because it is judged anew
+ * @throws EvidenceError when there is no readable record in the folder
+ */
+export function readRun(
+  folder: string,
+  { verdict = 'stored' }: { readonly verdict?: 'stored' | 'anew' } = {},
+): StoredRun {
   if (!existsSync(path.join(folder, RUN_FILES.record)))
     throw new EvidenceError(
       `${folder} is no folder of a run: it holds no ${RUN_FILES.record}. farspan run prints the folder of each run and makes it in runs/.`,
@@ -45,9 +51,18 @@ export function readRun(folder: string): StoredRun {
     folder,
     lines: record.lines,
     host: readHost(folder),
-    verdict: readVerdict(folder),
+    verdict: storedVerdict(folder, verdict),
     truncated: record.truncated === undefined ? [] : [`record.ndjson: ${record.truncated}`],
   };
+}
+
+function storedVerdict(folder: string, use: 'stored' | 'anew'): RunVerdict | undefined {
+  try {
+    return readVerdict(folder);
+  } catch (error) {
+    if (use === 'anew' && error instanceof EvidenceError) return undefined;
+    throw error;
+  }
 }
 
 /** As lists of runs show it. `from` is where the list is read. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { crc32 } from 'node:zlib';
 import { type Disk, realDisk, syncFolder, writeFully } from '../binding/disk.ts';
+import { sealer, unsealed } from '../binding/seal.ts';
 import type { Fault } from '../model/fault.ts';
 import type { DeviceChange } from './device-change.ts';
 import type { ProcessMark } from './this-process.ts';
@@ -102,15 +102,6 @@ export interface JournalOptions {
 
 const folderOf = (state: string): string => path.join(state, 'journals');
 
-/** A line ends with a checksum over itself and the sum before it, so that none can be changed, lost or swapped unseen. */
-function sealed(line: JournalLine, before: number): { readonly bytes: Buffer; readonly sum: number } {
-  const json = JSON.stringify(line);
-  const sum = crc32(json, before);
-  return { bytes: Buffer.from(`${json.slice(0, -1)},"sum":"${sum.toString(16).padStart(8, '0')}"}\n`), sum };
-}
-
-const SEAL = /,"sum":"([0-9a-f]{8})"\}$/;
-
 function attempt<T>(file: string, verb: string, act: () => T): T {
   try {
     return act();
@@ -132,7 +123,7 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
   const descriptor = attempt(file, 'open', () => disk.open(draft, 'wx', 0o600));
   let end = 0;
   let room = 0;
-  let sum = 0;
+  const lines = sealer();
 
   /** Blocks of zeros: what is written into them later needs no space any more. */
   const reserve = (bytes: number): void => {
@@ -145,13 +136,12 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
     }
   };
   const append = (line: JournalLine): void => {
-    const next = sealed(line, sum);
+    const bytes = Buffer.from(lines.seal(line));
     attempt(file, 'append', () => {
-      writeFully(disk, descriptor, next.bytes, end);
+      writeFully(disk, descriptor, bytes, end);
       disk.fsync(descriptor);
     });
-    end += next.bytes.byteLength;
-    sum = next.sum;
+    end += bytes.byteLength;
   };
   const at = (): string => now().toISOString();
   const unclosed = new Set<string>();
@@ -230,19 +220,7 @@ export function readJournal(file: string, disk: Pick<Disk, 'read'> = realDisk): 
   const bytes = attempt(file, 'read', () => disk.read(file));
   const zero = bytes.indexOf(0);
   const text = bytes.subarray(0, zero < 0 ? bytes.length : zero).toString('utf8');
-  const lines: JournalLine[] = [];
-  let sum = 0;
-  let damaged: string | undefined;
-  for (let begin = 0; begin < text.length && damaged === undefined; ) {
-    const end = text.indexOf('\n', begin);
-    const line = end < 0 ? undefined : unsealed(text.slice(begin, end), sum);
-    if (line === undefined) damaged = `line ${lines.length + 1} ${end < 0 ? 'was cut off' : 'was changed or damaged'}`;
-    else {
-      lines.push(line.value);
-      sum = line.sum;
-      begin = end + 1;
-    }
-  }
+  const { lines, truncated: damaged } = unsealed<JournalLine>(text);
   const [header, ...rest] = lines;
   if (header?.kind !== 'journal' || header.format !== 1)
     throw new JournalError(`${file} holds no journal of this Farspan${damaged === undefined ? '' : `: ${damaged}`}.`);
@@ -264,17 +242,4 @@ export function readJournal(file: string, disk: Pick<Disk, 'read'> = realDisk): 
     ended: rest.at(-1)?.kind === 'end',
     ...(damaged !== undefined && { damaged }),
   };
-}
-
-function unsealed(text: string, before: number): { readonly value: JournalLine; readonly sum: number } | undefined {
-  const found = SEAL.exec(text);
-  if (!found) return undefined;
-  const json = `${text.slice(0, found.index)}}`;
-  const sum = crc32(json, before);
-  if (sum.toString(16).padStart(8, '0') !== found[1]) return undefined;
-  try {
-    return { value: JSON.parse(json) as JournalLine, sum };
-  } catch {
-    return undefined;
-  }
 }

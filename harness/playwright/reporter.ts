@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import type {
@@ -14,7 +14,7 @@ import type {
 import type { Cleanliness, Outcome, RunVerdict } from '../model/verdict.ts';
 import type { PlanDescription } from '../run/describe-plan.ts';
 import { besidePlan } from '../run/beside-plan.ts';
-import { RUN_FILES, writeVerdict } from '../run/run-folder.ts';
+import { readVerdict, writeVerdict } from '../run/run-folder.ts';
 import { sanitize } from '../../reports/sanitize.ts';
 import { ANNOTATION } from './annotations.ts';
 import type { Trouble } from './annotations.ts';
@@ -245,7 +245,7 @@ function textOf({ message, value, snippet, location }: TestError): string {
 function verdictIn(folder: string | undefined): RunVerdict | undefined {
   if (folder === undefined) return undefined;
   try {
-    return JSON.parse(readFileSync(path.join(folder, RUN_FILES.verdict), 'utf8')) as RunVerdict;
+    return readVerdict(folder);
   } catch {
     return undefined;
   }

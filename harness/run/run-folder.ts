@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { type Disk, realDisk, syncFolder, writeFully } from '../binding/disk.ts';
+import { type Sealer, sealer, sumOf, unsealed } from '../binding/seal.ts';
 import type { RecordLine, Step } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';
 
@@ -27,6 +28,7 @@ export interface RunFolderOptions {
   readonly title: string;
   readonly world: string;
   readonly seed: number;
+  readonly disk?: Disk;
 }
 
 export const RUN_FILES = {
@@ -48,15 +50,23 @@ const SYNC_AFTER: ReadonlySet<RecordLine['kind']> = new Set(['run', 'phase', 'fa
  */
 export class RunFolder {
   readonly path: string;
-  readonly #record: number;
-  readonly #steps: number;
+  readonly #disk: Disk;
+  readonly #record: Appended;
+  readonly #steps: Appended;
   #open = true;
 
   /** @throws EvidenceError when the folder can not be made */
   constructor(options: RunFolderOptions) {
-    this.path = makeFolder(options);
-    this.#record = attempt('open', this.file('record'), () => openSync(this.file('record'), 'ax'));
-    this.#steps = attempt('open', this.file('steps'), () => openSync(this.file('steps'), 'ax'));
+    this.#disk = options.disk ?? realDisk;
+    this.path = makeFolder(options, this.#disk);
+    this.#record = this.#begin('record');
+    this.#steps = this.#begin('steps');
+    attempt('sync', this.path, () => syncFolder(this.#disk, this.path));
+  }
+
+  #begin(name: keyof typeof RUN_FILES): Appended {
+    const file = this.file(name);
+    return { descriptor: attempt('open', file, () => this.#disk.open(file, 'ax')), lines: sealer() };
   }
 
   file(name: keyof typeof RUN_FILES): string {
@@ -66,7 +76,8 @@ export class RunFolder {
   /** @throws EvidenceError when the disk does not take it */
   record(line: RecordLine): void {
     this.#append(this.#record, 'record', line);
-    if (SYNC_AFTER.has(line.kind)) attempt('sync', this.file('record'), () => fsyncSync(this.#record));
+    if (SYNC_AFTER.has(line.kind))
+      attempt('sync', this.file('record'), () => this.#disk.fsync(this.#record.descriptor));
   }
 
   /** @throws EvidenceError when the disk does not take it */
@@ -74,9 +85,10 @@ export class RunFolder {
     this.#append(this.#steps, 'steps', step);
   }
 
-  #append(descriptor: number, name: keyof typeof RUN_FILES, line: RecordLine | Step): void {
+  /** One that could not be written is missed by every line after it: the seal makes the reader stop there. */
+  #append({ descriptor, lines }: Appended, name: keyof typeof RUN_FILES, line: RecordLine | Step): void {
     if (!this.#open) throw new EvidenceError(`${this.file(name)}: a line came after the run had ended.`);
-    attempt('append', this.file(name), () => writeFully(descriptor, `${JSON.stringify(line)}\n`));
+    attempt('append', this.file(name), () => writeFully(this.#disk, descriptor, Buffer.from(lines.seal(line))));
   }
 
   /**
@@ -89,42 +101,59 @@ export class RunFolder {
     if (!/^[a-z\d-]{1,60}\.ndjson$/.test(name) || (Object.values(RUN_FILES) as string[]).includes(name))
       throw new EvidenceError(`${name} is no name for a file beside the record.`);
     attempt('write', file, () => {
-      const descriptor = openSync(file, 'wx');
+      const descriptor = this.#disk.open(file, 'wx');
       try {
-        for (const line of lines) writeFully(descriptor, `${line}\n`);
+        for (const line of lines) writeFully(this.#disk, descriptor, Buffer.from(`${line}\n`));
       } finally {
-        closeSync(descriptor);
+        this.#disk.close(descriptor);
       }
     });
   }
 
   host(facts: HostFacts): void {
-    writeJson(this.file('host'), facts);
+    writeJson(this.file('host'), facts, this.#disk);
   }
 
   verdict(verdict: RunVerdict): void {
-    writeVerdict(this.path, verdict);
+    writeVerdict(this.path, verdict, this.#disk);
   }
 
   /** Safe to call twice. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    for (const [name, descriptor] of [
+    const files = [
       ['record', this.#record],
       ['steps', this.#steps],
-    ] as const) {
-      attempt('close', this.file(name), () => {
-        fsyncSync(descriptor);
-        closeSync(descriptor);
-      });
-    }
+    ] as const;
+    // One that fails must not leave the other open.
+    const failed = files.flatMap(([name, { descriptor }]) => {
+      try {
+        attempt('close', this.file(name), () => {
+          try {
+            this.#disk.fsync(descriptor);
+          } finally {
+            this.#disk.close(descriptor);
+          }
+        });
+        return [];
+      } catch (error) {
+        return [error];
+      }
+    });
+    if (failed.length > 0) throw failed[0];
   }
 }
 
-/** The verdict beside its record; replaces an older one in one step. @throws EvidenceError */
-export const writeVerdict = (folder: string, verdict: RunVerdict): void =>
-  writeJson(path.join(folder, RUN_FILES.verdict), verdict);
+/** A file that lines are appended to. */
+interface Appended {
+  readonly descriptor: number;
+  readonly lines: Sealer;
+}
+
+/** The verdict beside its record, with a checksum of its own; replaces an older one in one step. @throws EvidenceError */
+export const writeVerdict = (folder: string, verdict: RunVerdict, disk: Disk = realDisk): void =>
+  writeJson(path.join(folder, RUN_FILES.verdict), { ...verdict, sum: sumOf(verdict) }, disk);
 
 /** What a file of lines holds, and why its end was left out, when it was. */
 export interface ReadLines<T> {
@@ -140,7 +169,7 @@ export interface ReadLines<T> {
  */
 export function readRecord(folder: string): ReadLines<RecordLine> {
   const file = path.join(folder, RUN_FILES.record);
-  const read = readNdjson<RecordLine>(file);
+  const read = readSealed<RecordLine>(file);
   const [first] = read.lines;
   if (first === undefined)
     throw new EvidenceError(`${file} holds no line${read.truncated ? `: ${read.truncated}` : ''}.`);
@@ -170,6 +199,7 @@ const KINDS: ReadonlySet<string> = new Set(
     probe: 0,
     flow: 0,
     counters: 0,
+    clock: 0,
     event: 0,
     truth: 0,
     end: 0,
@@ -177,22 +207,40 @@ const KINDS: ReadonlySet<string> = new Set(
 );
 
 /** The raw commands of a run; empty when it had none. @throws EvidenceError when they can not be read */
-export const readSteps = (folder: string): ReadLines<Step> => readNdjson<Step>(path.join(folder, RUN_FILES.steps));
+export const readSteps = (folder: string): ReadLines<Step> => readSealed<Step>(path.join(folder, RUN_FILES.steps));
 
 /** A file that the world added; empty when it did not. @throws EvidenceError when it can not be read */
 export const readAttachment = (folder: string, name: string): ReadLines<object> =>
-  existsSync(path.join(folder, name)) ? readNdjson<object>(path.join(folder, name)) : { lines: [] };
+  realDisk.exists(path.join(folder, name)) ? readNdjson<object>(path.join(folder, name)) : { lines: [] };
 
-/** Undefined when the run was killed before its verdict. @throws EvidenceError when it can not be read */
-export const readVerdict = (folder: string): RunVerdict | undefined =>
-  readJson<RunVerdict>(path.join(folder, RUN_FILES.verdict));
+/**
+ * Undefined when the run was killed before its verdict.
+ *
+ * @throws EvidenceError when it can not be read, or is not as it was written
+ */
+export function readVerdict(folder: string): RunVerdict | undefined {
+  const file = path.join(folder, RUN_FILES.verdict);
+  const stored = readJson<RunVerdict & { readonly sum?: string }>(file);
+  if (stored === undefined) return undefined;
+  const { sum, ...verdict } = stored;
+  if (sum !== sumOf(verdict))
+    throw new EvidenceError(
+      `${file} was changed or damaged: its checksum does not fit.\n  The record is judged anew with: farspan judge ${folder}`,
+    );
+  return verdict;
+}
 
 /** Undefined when it was never written. @throws EvidenceError when it can not be read */
 export const readHost = (folder: string): HostFacts | undefined =>
   readJson<HostFacts>(path.join(folder, RUN_FILES.host));
 
+function readSealed<T>(file: string): ReadLines<T> {
+  const { lines, truncated } = unsealed<T>(attempt('read', file, () => realDisk.read(file).toString('utf8')));
+  return { lines, ...(truncated !== undefined && { truncated }) };
+}
+
 function readNdjson<T>(file: string): ReadLines<T> {
-  const text = attempt('read', file, () => readFileSync(file, 'utf8'));
+  const text = attempt('read', file, () => realDisk.read(file).toString('utf8'));
   const lines: T[] = [];
   for (let begin = 0; begin < text.length; ) {
     const end = text.indexOf('\n', begin);
@@ -218,31 +266,25 @@ function parseObject<T>(text: string): T | undefined {
 
 function readJson<T>(file: string): T | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T;
+    return JSON.parse(realDisk.read(file).toString('utf8')) as T;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new EvidenceError(`${file}: read failed: ${(error as Error).message}`, { cause: error });
   }
 }
 
-function writeJson(file: string, value: unknown): void {
+function writeJson(file: string, value: unknown, disk: Disk): void {
   attempt('write', file, () => {
     const draft = `${file}.${process.pid}.tmp`;
-    const descriptor = openSync(draft, 'w');
+    const descriptor = disk.open(draft, 'w');
     try {
-      writeFully(descriptor, `${JSON.stringify(value, undefined, 2)}\n`);
-      fsyncSync(descriptor);
+      writeFully(disk, descriptor, Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`));
+      disk.fsync(descriptor);
     } finally {
-      closeSync(descriptor);
+      disk.close(descriptor);
     }
-    renameSync(draft, file);
+    disk.rename(draft, file);
   });
-}
-
-/** A write may take only a part of what it is given. */
-function writeFully(descriptor: number, text: string): void {
-  const bytes = Buffer.from(text, 'utf8');
-  for (let offset = 0; offset < bytes.length; ) offset += writeSync(descriptor, bytes, offset);
 }
 
 function attempt<T>(verb: string, file: string, act: () => T): T {
@@ -269,15 +311,15 @@ export const slug = (title: string): string =>
     .replaceAll(/^-|-$/g, '') || 'untitled';
 
 /** Two runs within one second get folders of their own. */
-function makeFolder({ root, at, title, world, seed }: RunFolderOptions): string {
+function makeFolder({ root, at, title, world, seed }: RunFolderOptions, disk: Disk): string {
   const stamp = at.toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const name = `${stamp}-${slug(title)}-${slug(world)}-s${seed}`;
   return attempt('make', path.join(root, name), () => {
-    mkdirSync(root, { recursive: true });
+    disk.mkdir(root, { recursive: true });
     for (let copy = 1; ; copy++) {
       const folder = path.join(root, copy === 1 ? name : `${name}-${copy}`);
       try {
-        mkdirSync(folder);
+        disk.mkdir(folder);
         return folder;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || copy >= 1000) throw error;

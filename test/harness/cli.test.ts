@@ -205,8 +205,26 @@ t.test('a stored run is judged again by other limits, and its reports are writte
   writeFileSync(path.join(damaged, 'steps.ndjson'), '');
   const illegible = await farspan(['judge', damaged]);
   t.equal(illegible.code, 7, illegible.err);
-  t.match(illegible.err, /damaged: the record or the verdict is damaged/);
+  t.match(illegible.err, /holds no line: line 1 was changed or damaged/);
   t.notOk(existsSync(path.join(damaged, 'verdict.json')), 'no verdict is left behind');
+  // Damaged behind its first line: what stands before is judged, and is no pass.
+  const middle = record.indexOf('"kind":"round"');
+  writeFileSync(
+    path.join(damaged, 'record.ndjson'),
+    `${record.slice(0, middle)}"kind":"Round"${record.slice(middle + 14)}`,
+  );
+  for (const command of ['report', 'judge']) {
+    const prefix = await farspan([command, damaged]);
+    t.equal(prefix.code, command === 'judge' ? 3 : 0, prefix.err);
+    t.match(prefix.out, /ERROR/);
+    t.match(prefix.out, /the evidence was damaged: record\.ndjson: line \d+ was changed or damaged/);
+  }
+  const verdict = readFileSync(path.join(folder, 'verdict.json'), 'utf8');
+  writeFileSync(path.join(folder, 'verdict.json'), verdict.replace('"outcome": "pass"', '"outcome": "fail"'));
+  const forged = await farspan(['report', folder]);
+  t.equal(forged.code, 7);
+  t.match(forged.err, /verdict\.json was changed or damaged: its checksum does not fit/);
+  writeFileSync(path.join(folder, 'verdict.json'), verdict);
   const [again, wrong, nowhere] = await Promise.all([
     farspan(['report', folder]),
     farspan(['judge', folder, '--profile', profile('wrong', '900 Gbps')]),

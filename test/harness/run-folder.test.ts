@@ -12,6 +12,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
+import { sealer } from '../../harness/binding/seal.ts';
 import type { RecordLine } from '../../harness/model/record.ts';
 import type { RunVerdict } from '../../harness/model/verdict.ts';
 import {
@@ -95,6 +96,12 @@ t.test('what is written is read back: record, steps, host, verdict', async t => 
   );
 });
 
+/** Lines as a run folder writes them. */
+function sealed(lines: readonly object[]): string {
+  const { seal } = sealer();
+  return lines.map(line => seal(line)).join('');
+}
+
 t.test('a record cut off anywhere in its last line gives every line before it, and says so', async t => {
   const folder = new RunFolder(options('cut'));
   for (const line of [head, phase('steady'), phase('cut')]) folder.record(line);
@@ -112,26 +119,26 @@ t.test('a record cut off anywhere in its last line gives every line before it, a
   t.same(readRecord(folder.path), { lines: [head, phase('steady')] }, 'a cut between two lines is no broken line');
 });
 
-t.test('a line that is no JSON object ends the reading', async t => {
+t.test('a line that nobody sealed ends the reading', async t => {
   const folder = new RunFolder(options('garbage'));
   folder.record(head);
   folder.close();
   appendFileSync(folder.file('record'), '[1]\n{"kind":"end"}\n');
   const { lines, truncated } = readRecord(folder.path);
   t.same(lines, [head]);
-  t.match(truncated, /line 2 is no JSON object/);
+  t.match(truncated, /line 2 was changed or damaged; 1 lines before it were read/);
 });
 
 t.test('a record of another format, without its run line, or that is not there, is an evidence error', async t => {
   const folder = new RunFolder(options('wrong'));
   folder.close();
   t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /holds no line/ });
-  writeFileSync(folder.file('record'), '{"kind":"run","format":2}\n');
+  writeFileSync(folder.file('record'), sealed([{ kind: 'run', format: 2 }]));
   t.throws(() => readRecord(folder.path), {
     name: 'EvidenceError',
     message: /has format 2; this Farspan reads format 1/,
   });
-  writeFileSync(folder.file('record'), '{"kind":"end"}\n');
+  writeFileSync(folder.file('record'), sealed([{ kind: 'end' }]));
   t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /begins with a end line/ });
   t.throws(() => readRecord(path.join(scratch, 'nowhere')), { name: 'EvidenceError', message: /read failed/ });
   t.equal(readVerdict(path.join(scratch, 'nowhere')), undefined);
@@ -148,7 +155,7 @@ t.test(
     ] as const) {
       const folder = path.join(scratch, name);
       mkdirSync(folder);
-      writeFileSync(path.join(folder, 'record.ndjson'), lines.map(line => `${JSON.stringify(line)}\n`).join(''));
+      writeFileSync(path.join(folder, 'record.ndjson'), sealed(lines));
       t.throws(() => readRecord(folder), { name: 'EvidenceError', message });
     }
   },
