@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileLeaseStore } from '../lab/file-lease-store.ts';
 import { type Inventory, readInventory } from '../lab/inventory.ts';
-import { leaseOwner } from '../lab/lab-binding.ts';
+import { leaseOwner } from '../lab/lease-owner.ts';
 import { releaseByHand, takeByHand } from '../lab/lease-by-hand.ts';
 import { holds, type LeaseStore, type StoredLease } from '../lab/lease-store.ts';
 import { stateFolder } from '../lab/state-folder.ts';
