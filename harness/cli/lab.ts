@@ -7,7 +7,7 @@ import { fileHealthStore } from '../lab/health.ts';
 import { fileLeaseStore } from '../lab/file-lease-store.ts';
 import { deviceKey, readInventory } from '../lab/inventory.ts';
 import type { Inventory } from '../lab/inventory.ts';
-import { leaseOwner } from '../lab/lab-binding.ts';
+import { leaseOwner } from '../lab/lease-owner.ts';
 import { deadJournals } from '../lab/lab-dirty.ts';
 import { stateFolder } from '../lab/state-folder.ts';
 import { trust } from '../lab/trust.ts';
