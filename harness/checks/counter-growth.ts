@@ -60,7 +60,7 @@ export function portsBefore(phase: PhaseView, names: readonly (keyof PortCounter
 }
 
 /** Share of the phase that lies between two readings. The conductor says when it read; where it did not, the phase itself is taken. */
-export function coveredShare({ line }: PhaseView, firstNs: number, lastNs: number): number {
+function coveredShare({ line }: PhaseView, firstNs: number, lastNs: number): number {
   const [fromNs, toNs] = line.readNs ?? [line.beginNs, line.endNs];
   if (toNs <= fromNs) return 1;
   return (Math.min(lastNs, toNs) - Math.max(firstNs, fromNs)) / (toNs - fromNs);
