@@ -73,7 +73,7 @@ function run(lab: EmulatedLab, device: string, command: string): Promise<Answer>
       port: lab.devices.find(({ name }) => name === device)?.sshPort ?? 0,
       username: lab.secrets.user,
       privateKey: readFileSync(lab.secrets.keyFile),
-      readyTimeout: 5000,
+      readyTimeout: 20_000,
     });
   });
 }
@@ -93,9 +93,9 @@ void t.test('a timer undoes a fault in wall time, with nobody connected and the 
   const [span, port] = [lab.device('span-north'), lab.device('a-spine-1')];
   t.match(span.span(), { name: 'north', 'a-to-b': { passing: true, light: true, loss: 0 }, 'b-to-a': { light: true } });
   const delayPs = span.span()?.['a-to-b'].delayPs;
-  t.match(await run(lab, 'span-north', armed('ip link set dev eth1 up', 0.3, false)), { code: 0, stderr: '' });
+  t.match(await run(lab, 'span-north', armed('ip link set dev eth1 up', 1.5, false)), { code: 0, stderr: '' });
   t.match(await run(lab, 'span-north', 'ip link set dev eth1 down'), { code: 0 });
-  t.match(await run(lab, 'a-spine-1', armed('config interface startup Ethernet0', 0.3, true)), { code: 0, stderr: '' });
+  t.match(await run(lab, 'a-spine-1', armed('config interface startup Ethernet0', 1.5, true)), { code: 0, stderr: '' });
   t.match(await run(lab, 'a-spine-1', 'sudo config interface shutdown Ethernet0'), { code: 0 });
   t.match(span.span(), {
     'a-to-b': { passing: false, light: true, delayPs },
@@ -115,14 +115,14 @@ void t.test('a timer undoes a fault in wall time, with nobody connected and the 
   t.match(
     [...span.timers(), ...port.timers()],
     [
-      { name: /^pid \d+$/, command: 'sh -c sleep 0.3; sh /run/farspan/undo/f' },
+      { name: /^pid \d+$/, command: 'sh -c sleep 1.5; sh /run/farspan/undo/f' },
       { name: 'farspan-f-1.timer', command: 'sh /run/farspan/undo/f' },
     ],
   );
-  t.match(span.processes(), [{ args: 'sh -c sleep 0.3; sh /run/farspan/undo/f', job: undefined }]);
+  t.match(span.processes(), [{ args: 'sh -c sleep 1.5; sh /run/farspan/undo/f', job: undefined }]);
   const began = performance.now();
   const healed = (): boolean => span.span()?.['b-to-a'].light === true && port.ports().every(({ adminUp }) => adminUp);
-  while (!healed() && performance.now() - began < 3000) await sleep(5);
+  while (!healed() && performance.now() - began < 10_000) await sleep(5);
   t.ok(healed(), `healed ${(performance.now() - began).toFixed(0)} ms after the fault`);
   t.equal(lab.sim.nowPs, 0, 'no time of the data plane has passed');
   t.same([span.timers(), port.timers(), span.processes()], [[], [], []]);

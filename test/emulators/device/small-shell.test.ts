@@ -477,31 +477,31 @@ for (const systemd of [true, false]) {
     });
     const guard = (words: string): ShellResult => now(device, `sudo sh ${FOLDER}/guard ${words}`);
     now(device, `mkdir -p ${FOLDER}; printf '%s\\n' ${quoted(guardScript())} > ${FOLDER}/guard`);
-    t.match(guard(`take 17 k3f9 '' 0.3 '0.3 me'`), { code: 0, stderr: '' });
-    t.match(guard(`arm 17 k3f9 0.3 fault-1 'ip link set dev eth1 up'`), { code: 0, stderr: '' });
-    t.match(guard(`arm 17 k3f9 0.3 fault-2 'ip link set dev eth2 up'`), { code: 0, stderr: '' });
+    t.match(guard(`take 17 k3f9 '' 0.5 '0.5 me'`), { code: 0, stderr: '' });
+    t.match(guard(`arm 17 k3f9 0.5 fault-1 'ip link set dev eth1 up'`), { code: 0, stderr: '' });
+    t.match(guard(`arm 17 k3f9 0.5 fault-2 'ip link set dev eth2 up'`), { code: 0, stderr: '' });
     t.equal(device.timers().length, 2);
     const leftMs = Math.max(...device.timers().map(timer => timer.leftMs));
-    t.ok(leftMs > 200 && leftMs <= 300, `${leftMs} ms are left`);
-    for (let i = 0; i < 3; i++) {
-      await sleep(150);
-      t.match(guard('renew 17 k3f9 0.3'), { code: 0, stderr: '', stdout: '' });
+    t.ok(leftMs > 250 && leftMs <= 500, `${leftMs} ms are left`);
+    for (let i = 0; i < 6; i++) {
+      await sleep(100);
+      t.match(guard('renew 17 k3f9 0.5'), { code: 0, stderr: '', stdout: '' });
     }
     t.same(changes, [], 'renewed for longer than it would have lasted');
     t.equal(guard('disarm 17 k3f9 fault-2').code, 0);
     t.equal(device.timers().length, 1);
     const began = performance.now();
-    t.ok(await until(() => changes.length > 0));
+    t.ok(await until(() => changes.length > 0, 5000));
     const tookMs = performance.now() - began;
-    t.ok(tookMs > 200 && tookMs < 1500, `fired after ${tookMs} ms`);
+    t.ok(tookMs > 350 && tookMs < 2500, `fired after ${tookMs} ms`);
     t.ok(await until(() => device.detached().length === 0));
     t.same([changes, device.timers(), device.detached()], [['link set dev eth1 up'], [], []]);
     t.match(device.files.below(FOLDER).get('fired'), /^k3f9 fault-1 \d+ 0\n$/);
-    t.equal(guard(`arm 17 k3f9 0.3 fault-3 'ip link set dev eth3 up'`).code, 0);
+    t.equal(guard(`arm 17 k3f9 0.5 fault-3 'ip link set dev eth3 up'`).code, 0);
     const boot = now(device, 'cat /proc/sys/kernel/random/boot_id').stdout;
     device.reboot();
     t.same([device.timers(), [...device.files.below('/run')]], [[], []]);
-    await sleep(400);
+    await sleep(600);
     t.equal(changes.length, 1, 'nothing fires after a boot');
     t.not(now(device, 'cat /proc/sys/kernel/random/boot_id').stdout, boot);
     t.match(guard('write 17 k3f9 true'), { code: 2, stderr: /cannot open/ });
