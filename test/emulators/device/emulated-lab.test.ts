@@ -573,7 +573,18 @@ void t.test(
       name: 'OptionRefused',
       message: /nonsense.*Known: ecn-off/s,
     });
-    const provided = await provider.provide(topology, { seed: 7, options: { defect: 'ecn-off', trainPackets: '4' } });
+    for (const [without, message] of [
+      ['nobody:flock', /has no device nobody/],
+      ['span-north', /"span-north" is not DEVICE:PROGRAM/],
+    ] as const)
+      await t.rejects(provider.provide(topology, { seed: 1, options: { without } }), {
+        name: 'OptionRefused',
+        message,
+      });
+    const provided = await provider.provide(topology, {
+      seed: 7,
+      options: { defect: 'ecn-off', trainPackets: '4', without: 'span-north:flock,ps;a-spine-1:systemd' },
+    });
     const inventory = parse(readFileSync(provided.inventory, 'utf8')) as { clock: string };
     t.same(await (await fetch(`${inventory.clock}/now`)).json(), { ns: 0 });
     await provided.stop();
