@@ -4,10 +4,11 @@ import { TestbedUnavailable } from '../binding/binding.ts';
 import type { connectDevice, ConnectOptions } from './connect.ts';
 import { secretsOf } from './credentials.ts';
 import type { DoctorLine, Finding } from './doctor/doctor-line.ts';
-import { told } from './doctor/doctor-line.ts';
+import { DOCTOR_CHECKS, told } from './doctor/doctor-line.ts';
 import { type Examination, examineDevice } from './doctor/examine-device.ts';
 import { checkRunner, type freeBytes, LEAST_FREE_BYTES } from './doctor/free-space.ts';
 import { checkJournals } from './doctor/journals.ts';
+import { quarantineFinding } from './doctor/quarantine.ts';
 import { checkVersions } from './doctor/versions.ts';
 import type { DeviceHealth, HealthStore } from './health.ts';
 import { deviceKey, type Inventory, type InventoryDevice } from './inventory.ts';
@@ -65,6 +66,13 @@ const WITHIN_MS = 120_000;
 /** Sessions at the same time: the memory of a small runner, and its login rate at a directory server. */
 const DEVICES_AT_ONCE = 64;
 
+/** What is about the lab first, then device by device as the inventory has them, whoever answered first. */
+function ordered(lines: readonly DoctorLine[], devices: readonly string[]): readonly DoctorLine[] {
+  const place = ({ subject, check }: DoctorLine): number =>
+    (devices.indexOf(subject) + 1) * DOCTOR_CHECKS.length + DOCTOR_CHECKS.indexOf(check);
+  return lines.toSorted((a, b) => place(a) - place(b));
+}
+
 const severity = (lines: readonly Pick<DoctorLine, 'ok'>[]): DoctorLine['ok'] =>
   lines.some(({ ok }) => ok === false) ? false : lines.some(({ ok }) => ok === 'unknown') ? 'unknown' : true;
 
@@ -83,7 +91,10 @@ export async function doctor(inventoryFile: string, options: DoctorOptions = {})
   const report = (lab: string): DoctorReport => ({
     lab,
     devices,
-    lines,
+    lines: ordered(
+      lines,
+      devices.map(({ device }) => device),
+    ),
     tookMs: performance.now() - begunMs,
     exitCode: severity(lines) === true ? 0 : 3,
   });
@@ -173,7 +184,7 @@ async function examineInTime(name: string, entry: InventoryDevice, options: Exam
     options.say({ subject: name, ...finding });
   };
   const before = health?.of(subject);
-  if (before?.health === 'quarantined') say(quarantineWords(before, inventory.file));
+  if (before?.health === 'quarantined') say(quarantineFinding(before, inventory.file));
 
   const examining = examineDevice(name, entry, {
     inventory,
@@ -206,16 +217,6 @@ async function examineInTime(name: string, entry: InventoryDevice, options: Exam
     ok,
     ...(seen === 'late' ? {} : seen),
     ...(after && { health: after }),
-  };
-}
-
-/** How a quarantined device is told, wherever it is refused. */
-export function quarantineWords({ device, reason, since, by }: DeviceHealth, inventory: string): Finding {
-  return {
-    check: 'health',
-    ok: false,
-    detail: `quarantined${since === undefined ? '' : ` since ${since}`} by ${by}: ${reason}`,
-    fix: `Run: farspan recover --inventory ${inventory}; or, when you know that it is as it should be: farspan doctor --inventory ${inventory} --release ${device} --because TEXT`,
   };
 }
 

@@ -173,7 +173,7 @@ export function fileHealthStore({
   };
 }
 
-const withoutFormat = ({ format: _, ...rest }: Stored): DeviceHealth => rest;
+const withoutFormat = ({ format: _format, ...rest }: Stored): DeviceHealth => rest;
 
 const HEALTHS: ReadonlySet<unknown> = new Set<Health>(['good', 'unknown', 'suspect', 'quarantined']);
 

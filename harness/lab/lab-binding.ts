@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { hostname, userInfo } from 'node:os';
 import path from 'node:path';
 import type { Binding, ReserveOptions } from '../binding/binding.ts';
 import { TestbedUnavailable } from '../binding/binding.ts';
@@ -9,19 +8,24 @@ import type { SpanShaper } from '../binding/span-shaper.ts';
 import type { Switch } from '../binding/switch.ts';
 import type { Testbed } from '../binding/testbed.ts';
 import type { Topology } from '../model/topology.ts';
+import { admitDevices } from './admit-devices.ts';
 import { captureBaseline } from './baseline.ts';
+import { clockWatch } from './clock-watch.ts';
 import { connectDevice, type Opened } from './connect.ts';
 import { secretsOf } from './credentials.ts';
 import { deviceKey, type Inventory, readInventory, ttlOf } from './inventory.ts';
 import { type LabClock, reachClock, virtualClock, wallClock } from './lab-clock.ts';
 import { type LabTestbed, labTestbed } from './lab-testbed.ts';
 import { fileLeaseStore } from './file-lease-store.ts';
+import { fileHealthStore, type HealthEvent } from './health.ts';
 import { clearUndos, holdLease } from './held-lease.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { LabDirty, refuseDirtyLab } from './lab-dirty.ts';
 import { holds, type Lease, LeaseRefused, type LeaseStore } from './lease-store.ts';
+import { leaseOwner } from './lease-owner.ts';
 import { listenForTraps } from './listen-for-traps.ts';
 import { suggest } from './near-miss.ts';
+import { noteFailures } from './note-failures.ts';
 import type { OpenLab } from './open-lab.ts';
 import { requireLabRole } from './require-lab-role.ts';
 import { refuseNarrowCounters } from './refuse-narrow-counters.ts';
@@ -130,9 +134,6 @@ function byNode<D>(named: readonly Named[], kind: Opened['kind']): ReadonlyMap<s
   );
 }
 
-/** Who takes a lease, for the people who read it: `ada@runner-3`. */
-export const leaseOwner = (): string => `${userInfo().username}@${hostname()}`;
-
 /** The devices of a solution by their keys in the lease store. */
 const keysOf = (inventory: Inventory, solution: Solution): Readonly<Record<string, string>> =>
   Object.fromEntries(
@@ -209,6 +210,8 @@ async function reserveLab(
     const store = fileLeaseStore({ folder: state });
     undo.push(() => store.close());
     await refuseDirtyLab({ state, keys: Object.values(keys), store, inventory: file });
+    const health = fileHealthStore({ folder: state });
+    await admitDevices(Object.keys(keys), { inventory, health, store, clock, env, connect });
     const named = await openAll(inventory, solution, { connect, env, boundary, step });
     undo.push(async () => {
       await closeAll(named);
@@ -218,6 +221,7 @@ async function reserveLab(
     signal?.throwIfAborted();
 
     const epochNs = await clock.now();
+    const epochDateMs = Date.now();
     const event = (node: string, what: string): void => record({ kind: 'event', atNs: 0, node, what });
     const guards = new Map(named.map(({ device, opened }) => [device, opened.guard]));
     let testbed: LabTestbed | undefined;
@@ -284,6 +288,23 @@ async function reserveLab(
       hosts: byNode<Host>(named, 'host'),
       shapers: byNode<SpanShaper>(named, 'span'),
       record,
+      clocks: clockWatch({ devices: named, clock, epochNs, epochDateMs, record }),
+      refreshNs: new Map(
+        named.flatMap(({ node, device }) => {
+          const { refreshNs } = health.of({ device, key: keys[device] ?? device });
+          return refreshNs === undefined ? [] : [[node, refreshNs] as const];
+        }),
+      ),
+    };
+    /** What can not be kept is said in the record, and ends nothing. */
+    const noteHealth = (device: string, happened: HealthEvent): void => {
+      const key = keys[device];
+      if (key === undefined) return;
+      try {
+        health.note({ device, key }, secretsOf(inventory).data(happened));
+      } catch (error) {
+        event(device, `its health could not be kept (${happened.what}: ${happened.reason}): ${firstLine(error)}`);
+      }
     };
     const devices = named.map(({ node, device }, i) => ({
       node,
@@ -292,6 +313,7 @@ async function reserveLab(
       software: facts[i]?.software ?? '',
     }));
     record({ kind: 'testbed', name: inventory.name, devices });
+    await lab.clocks?.read();
     await refuseNarrowCounters(lab);
     const baseline = await captureBaseline(lab);
     const traps = await listenForTraps(lab, { env });
@@ -307,13 +329,15 @@ async function reserveLab(
       clock,
       checkpoints: new Set(),
       mayPowerCycle: device => inventory.devices[device]?.powerCycle === true,
-      quarantine: async () => {},
+      quarantine: async (device, reason) => noteHealth(device, { what: 'unhealed', reason, by: leaseOwner() }),
       boundary,
     };
     undo.push(() => dropCheckpoints(keep));
     testbed = await labTestbed({ lab, keep, baseline, close: giveBack });
     if (lost) testbed.break(lost);
-    return testbed;
+    return noteFailures(testbed, ({ device, tried, answer }) =>
+      noteHealth(device, { what: 'broke', reason: `${tried}: ${answer.split('\n')[0] ?? ''}`, by: leaseOwner() }),
+    );
   } catch (error) {
     await giveBack();
     if (error instanceof DeviceError) throw new TestbedUnavailable(error.message, { cause: error });

@@ -135,13 +135,17 @@ export class LabTestbed implements Testbed {
     const why = this.refuses(fault);
     if (why !== undefined) throw new RangeError(why);
     this.#goOn();
+    // The instant of a fault is what intervals are counted from.
+    await this.#lab.clocks?.edge();
     const injected = await this.#inject(fault, id);
+    await this.#lab.clocks?.edge();
     this.#injected.push({ id, fault: injected });
     return injected;
   }
 
-  observe(): Promise<void> {
-    return observeAll(this.#observing());
+  async observe(): Promise<void> {
+    await this.#lab.clocks?.due();
+    await observeAll(this.#observing());
   }
 
   /**
@@ -230,6 +234,7 @@ export class LabTestbed implements Testbed {
 
   async #look(): Promise<void> {
     await Promise.all([
+      this.#lab.clocks?.due(),
       sampleSwitches(this.#observing()),
       ...this.#loads.filter(load => load.running()).map(load => load.rounds()),
     ]);
@@ -247,6 +252,7 @@ export class LabTestbed implements Testbed {
     }
     await Promise.all(this.#probes.map(probes => probes.stop().catch(failed('a probe may still run'))));
     await Promise.all(this.#loads.map(load => load.stop().catch(failed(`the load on ${load.host} may still run`))));
+    await this.#lab.clocks?.read();
     dirty.push(...this.#unsure);
     dirty.push(...(await leftovers(this.#lab, this.#baseline)));
     await this.#writeTruth();

@@ -3,6 +3,7 @@ import type { SpanShaper } from '../binding/span-shaper.ts';
 import type { Switch } from '../binding/switch.ts';
 import type { RecordLine } from '../model/record.ts';
 import type { Topology } from '../model/topology.ts';
+import type { ClockWatch } from './clock-watch.ts';
 import type { Inventory } from './inventory.ts';
 import type { LabClock } from './lab-clock.ts';
 import type { Solution } from './solver.ts';
@@ -22,6 +23,8 @@ export interface OpenLab {
   readonly record: (line: RecordLine) => void;
   /** How often the agent of a node refreshes its counters, as `doctor` measured it, ns. Not there: nobody did. */
   readonly refreshNs?: ReadonlyMap<string, number>;
+  /** Reads the devices' clocks into the record. Not there: a lab made by hand. */
+  readonly clocks?: ClockWatch;
 }
 
 /** ns since the reservation. */

@@ -4,10 +4,12 @@ import type { Step } from '../model/record.ts';
 import { type DeviceChange, manualUndo } from './device-change.ts';
 import { connectDevice, type Opened } from './connect.ts';
 import { fileLeaseStore } from './file-lease-store.ts';
+import { fileHealthStore, type HealthEvent } from './health.ts';
 import { clearUndos, type HeldLease, holdLease } from './held-lease.ts';
 import { deviceKey, type Inventory, ttlOf } from './inventory.ts';
 import { closeJournal, type Journal, type JournalFault, type ReadJournal } from './journal.ts';
-import { leaseOwner, loadInventory } from './lab-binding.ts';
+import { loadInventory } from './lab-binding.ts';
+import { leaseOwner } from './lease-owner.ts';
 import { type LabClock, virtualClock, wallClock } from './lab-clock.ts';
 import { deadJournals } from './lab-dirty.ts';
 import { requireLabRole } from './require-lab-role.ts';
@@ -90,7 +92,26 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
       foreign: options.takeOver === true ? 'wait' : 'refuse',
       say: words => say({ ok: true, subject: inventory.name, words }),
     });
-    return await heal({ ...options, inventory, keys, journals, opened, lease, clock });
+    const health = fileHealthStore({ folder: state });
+    const note = async (device: string, happened: Omit<HealthEvent, 'by'>): Promise<void> => {
+      try {
+        health.note({ device, key: keys[device] ?? device }, { ...happened, by: leaseOwner() });
+      } catch (error) {
+        // With a full disk the lab is healed all the same.
+        say({ ok: false, subject: device, words: `its health could not be kept: ${(error as Error).message}` });
+      }
+    };
+    return await heal({
+      quarantine: (device, reason) => note(device, { what: 'unhealed', reason }),
+      release: device => note(device, { what: 'recovered', reason: 'undone and read back by farspan recover' }),
+      ...options,
+      inventory,
+      keys,
+      journals,
+      opened,
+      lease,
+      clock,
+    });
   } finally {
     await lease?.release();
     await Promise.allSettled([...opened.values()].map(({ driver }) => driver.close()));

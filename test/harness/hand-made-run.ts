@@ -79,6 +79,8 @@ export interface HandMadeRun {
   readonly real?: boolean | null;
   /** Counters of port `a-leaf-1 up1` at the beginning and at the end of the cut. */
   readonly counters?: readonly [PortCounters, PortCounters];
+  /** How well the clocks of the fault's box and of the first host were read at each round's edge, ns. Absent: nobody read them. */
+  readonly clockBoundNs?: number;
 }
 
 /**
@@ -134,12 +136,14 @@ export function handMadeRun(options: HandMadeRun): RecordLine[] {
   });
   const reading = (atNs: number, counters: PortCounters | undefined): RecordLine[] =>
     counters ? [{ kind: 'counters', atNs, node: 'a-leaf-1', ports: { up1: counters } }] : [];
+  const { clockBoundNs } = options;
+  const clocks = clockBoundNs === undefined ? [] : Array.from({ length: 16 }, (_, i) => i * 10 * MS);
   const none = [0, 0, 0, 0];
   const { steady = five, northCut = five, restored = five } = options;
   return [
     {
       kind: 'run',
-      format: 1,
+      format: 2,
       version: '0.1.0',
       scenario: { title: 'by hand', file: 'by-hand.ts', line: 1, tags: [] },
       world: options.world ?? 'sim',
@@ -178,6 +182,11 @@ export function handMadeRun(options: HandMadeRun): RecordLine[] {
     ...rounds(10, restored),
     ...probes('restored', 100 * MS, none),
     phase('restored', 2, restored.length),
+    ...clocks.flatMap(atNs =>
+      ['north', 'a-host-1'].map(
+        (device): RecordLine => ({ kind: 'clock', device, atNs, offsetNs: 0, boundNs: clockBoundNs ?? 0 }),
+      ),
+    ),
     { kind: 'end', atNs: 150 * MS, reason: 'complete' },
   ];
 }

@@ -270,8 +270,14 @@ void t.test('the decision rule is data: simple, or guarded after ILAC-G8', async
     outcome: 'inconclusive',
     reason: /uncertainty is not known, so the guarded rule can not decide/,
   });
-  // Real devices: what had not happened after 50 ms is known to 10 ms between clocks, and some us.
-  const never = { world: 'lab', trainPackets: null, decision: 'guarded' as const, northCut: [10, 10, 10, 10, 10] };
+  // Real devices: what had not happened after 50 ms is known to 5 ms of each of two clocks, and some us.
+  const unread = { world: 'lab', trainPackets: null, decision: 'guarded' as const, northCut: [10, 10, 10, 10, 10] };
+  t.match(
+    one(jobRecovery.during('northCut').atMost('39 ms'), unread),
+    { outcome: 'inconclusive', reason: /\(U not known\)/ },
+    'nobody read the clocks',
+  );
+  const never = { ...unread, clockBoundNs: 5e6 };
   t.match(one(jobRecovery.during('northCut').atMost('49 ms'), never), {
     outcome: 'inconclusive',
     reason: /took longer than 50 ms \(U = 10\.0\d+ ms\), which does not tell/,

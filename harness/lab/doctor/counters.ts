@@ -45,7 +45,7 @@ export async function checkRefresh(
   const refresh = await measureRefresh({
     read: () => octetsOf(snmp),
     now: async () => Number(process.hrtime.bigint()),
-    wait: async ns => void (await sleep(ns / 1e6)),
+    wait: ns => sleep(ns / 1e6),
     withinNs: withinMs * 1e6,
   });
   return { finding: judgeRefresh(refresh), refresh };

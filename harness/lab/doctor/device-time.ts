@@ -25,7 +25,7 @@ export async function checkTime(
   const found = await measureOffset({
     ask: () => ask(device, DATE_COMMAND, text => text),
     now: async () => (await clock.now()) - zeroNs,
-    wait: async ns => void (await sleep(ns / 1e6)),
+    wait: ns => sleep(ns / 1e6),
     zeroUnixNs: virtual ? 0n : BigInt(Date.now()) * 1_000_000n,
   });
   if (found.missing !== undefined)

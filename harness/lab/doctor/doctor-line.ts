@@ -1,31 +1,35 @@
 import { TestbedUnavailable } from '../../binding/binding.ts';
 import { DeviceError } from '../../binding/device-error.ts';
 
-export type DoctorCheck =
-  | 'inventory'
-  | 'clock'
-  | 'runner'
-  | 'journal'
-  | 'versions'
-  | 'safety'
-  | 'secrets'
-  | 'reach'
-  | 'host key'
-  | 'login'
-  | 'identity'
-  | 'snmp'
-  | 'time'
-  | 'disk'
-  | 'undo'
-  | 'fence'
-  | 'left behind'
-  | 'health'
-  | 'cabling'
-  | 'counters'
-  | 'refresh'
-  | 'optics'
-  | 'gpu'
-  | 'shaper';
+/** Everything that is looked at, in the order in which a report has it. */
+export const DOCTOR_CHECKS = [
+  'inventory',
+  'clock',
+  'runner',
+  'journal',
+  'safety',
+  'health',
+  'secrets',
+  'reach',
+  'host key',
+  'login',
+  'identity',
+  'snmp',
+  'time',
+  'disk',
+  'undo',
+  'fence',
+  'left behind',
+  'cabling',
+  'optics',
+  'counters',
+  'refresh',
+  'gpu',
+  'shaper',
+  'versions',
+] as const;
+
+export type DoctorCheck = (typeof DOCTOR_CHECKS)[number];
 
 /** One thing that was looked at, and what to do when it is not right. */
 export interface DoctorLine {
