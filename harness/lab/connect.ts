@@ -12,7 +12,7 @@ import { connectSnmp, type SnmpOptions, type SnmpSession } from '../drivers/snmp
 import { connectSsh, type Shell } from '../drivers/ssh.ts';
 import type { Step } from '../model/record.ts';
 import { magnitude } from '../model/units.ts';
-import { resolveCredential, secretsOf } from './credentials.ts';
+import { learnSecrets, resolveCredential, secretsOf } from './credentials.ts';
 import { type DriverName, type Inventory, type InventoryDevice, ttlOf } from './inventory.ts';
 
 /** A device with its session up, the one question that every kind answers, and the only way to change it. */
@@ -54,6 +54,7 @@ export async function openShell(
   entry: InventoryDevice,
   { inventory, env, step }: ConnectOptions,
 ): Promise<Shell> {
+  await learnSecrets({ inventory, env });
   const secret = await resolveCredential(entry.ssh.credentials, { inventory, env });
   if (secret.kind !== 'ssh') throw new TestbedUnavailable(`Credential "${entry.ssh.credentials}" is not for SSH.`);
   return connectSsh({

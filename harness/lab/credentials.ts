@@ -32,6 +32,21 @@ export function secretsOf(inventory: Inventory): Secrets {
   return secrets;
 }
 
+const learned = new WeakMap<Inventory, Promise<unknown>>();
+
+/**
+ * Looks up every credential of the inventory once, so that a device can not say the secret of another before that is known. What can not
+ * be looked up is told by whoever needs it.
+ */
+export async function learnSecrets(source: SecretSource): Promise<void> {
+  const { inventory } = source;
+  const looking =
+    learned.get(inventory) ??
+    Promise.allSettled(Object.keys(inventory.credentials).map(name => resolveCredential(name, source)));
+  learned.set(inventory, looking);
+  await looking;
+}
+
 /** A text without any secret that this process has looked up: for its terminal, which shows words of every lab. */
 export const redactKnown = (text: string): string =>
   [...known.values()].reduce((clean, secrets) => secrets.redact(clean), text);
