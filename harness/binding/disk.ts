@@ -45,8 +45,15 @@ export const realDisk: Disk = {
 
 /** Writes all of it; a write may take only a part of what it is given. */
 export function writeFully(disk: Pick<Disk, 'write'>, descriptor: number, bytes: Uint8Array, position?: number): void {
-  for (let offset = 0; offset < bytes.byteLength; )
-    offset += disk.write(descriptor, bytes.subarray(offset), position === undefined ? undefined : position + offset);
+  for (let offset = 0; offset < bytes.byteLength; ) {
+    const taken = disk.write(
+      descriptor,
+      bytes.subarray(offset),
+      position === undefined ? undefined : position + offset,
+    );
+    if (taken <= 0) throw new Error(`the disk took ${offset} of ${bytes.byteLength} bytes and no more`);
+    offset += taken;
+  }
 }
 
 /** Forces the names in a folder to the disk: a file that was made or renamed there is found after a power cut. */

@@ -76,7 +76,8 @@ function open<T>(bytes: Buffer, before: number): { readonly value: T; readonly s
   const found = SEAL.exec(bytes.subarray(-SEAL_BYTES).toString('latin1'));
   if (!found) return 'has no checksum';
   const sum = crc32('}', crc32(body, before));
-  if (hex(sum) !== found[1]) return 'does not fit its checksum: it was changed or damaged, or lines before it are missing';
+  if (hex(sum) !== found[1])
+    return 'does not fit its checksum: it was changed or damaged, or lines before it are missing';
   try {
     return { value: JSON.parse(`${body.toString()}}`) as T, sum };
   } catch {

@@ -5,8 +5,9 @@ import type { RunVerdict } from '../model/verdict.ts';
 import type { DecisionRule } from '../model/plan.ts';
 import { readProfile } from '../run/profile.ts';
 import { replayLine } from '../run/replay-line.ts';
-import { EvidenceError, slug, writeVerdict } from '../run/run-folder.ts';
-import { exitCode } from './exit-code.ts';
+import { EvidenceError } from '../run/evidence-error.ts';
+import { slug, writeVerdict } from '../run/run-folder.ts';
+import { EXIT, exitCode } from './exit-code.ts';
 import { finished, readRun, writeReports } from './run-reports.ts';
 import type { StoredRun } from './run-reports.ts';
 import { printSummary } from './summary.ts';
@@ -24,7 +25,7 @@ export interface JudgeCommand {
  */
 export function judgeAgain({ folder, profile, decision }: JudgeCommand): number {
   const limits = profile === undefined ? undefined : readProfile(textOf(profile), profile);
-  const verdict = legible(folder, () => {
+  const { run, verdict } = legible(folder, () => {
     const run = readRun(folder, { verdict: 'anew' });
     const judged = judgedAsFound(run, {
       replay: run.verdict?.replay ?? replayOf(run),
@@ -35,32 +36,39 @@ export function judgeAgain({ folder, profile, decision }: JudgeCommand): number 
     const into = rules.length === 0 ? folder : path.join(folder, `judged-${rules.join('-')}`);
     mkdirSync(into, { recursive: true });
     writeReports(run, judged, into);
-    writeVerdict(into, judged);
+    writeVerdict(into, { verdict: judged, record: run.sum });
     const notes =
       rules.length === 0 ? [] : [`The run's own verdict stays ${run.verdict?.outcome.toUpperCase() ?? 'unwritten'}.`];
-    printSummary([finished({ ...run, folder: into }, judged, process.cwd())], { notes: [...run.truncated, ...notes] });
-    return judged;
+    printSummary([finished({ ...run, folder: into }, judged, process.cwd())], { notes: [...run.notes, ...notes] });
+    return { run, verdict: judged };
   });
-  return exitCode([{ outcome: verdict.outcome, dirty: verdict.cleanliness.dirty.length > 0 }], { interrupted: false });
+  const dirty = verdict.cleanliness.dirty.length > 0;
+  return exitCode([{ outcome: verdict.outcome, dirty, ...(run.damaged !== undefined && { trouble: 'evidence' }) }], {
+    interrupted: false,
+  });
 }
 
-/** Writes the reports of a stored run again, by the verdict it has. */
+/**
+ * Writes the reports of a stored run again, by the verdict it has; a record that is not whole has none any more, and is judged as far as it
+ * goes. Gives the exit code: that of the writing, not of the verdict.
+ */
 export function reportAgain({ folder }: Pick<JudgeCommand, 'folder'>): number {
-  legible(folder, () => {
+  const { damaged } = legible(folder, () => {
     const run = readRun(folder);
-    const stored = run.truncated.length > 0 ? undefined : run.verdict;
-    const verdict = stored ?? judgedAsFound(run, { replay: run.verdict?.replay ?? replayOf(run) });
+    const verdict = run.verdict ?? judgedAsFound(run, { replay: replayOf(run) });
     writeReports(run, verdict);
-    printSummary([finished(run, verdict, process.cwd())], { notes: run.truncated });
+    printSummary([finished(run, verdict, process.cwd())], { notes: run.notes });
+    return run;
   });
-  return 0;
+  return damaged === undefined ? EXIT.pass : EXIT.evidence;
 }
 
 /** A record that is not whole says what it says up to there, and is never a pass. */
-function judgedAsFound({ lines, truncated }: StoredRun, options: JudgeOptions): RunVerdict {
+function judgedAsFound({ lines, damaged }: StoredRun, options: JudgeOptions): RunVerdict {
   const judged = judge(lines, options);
-  const [why] = truncated;
-  return why === undefined ? judged : { ...judged, outcome: 'error', reason: `the evidence was damaged: ${why}` };
+  return damaged === undefined
+    ? judged
+    : { ...judged, outcome: 'error', reason: `the record is not whole: ${damaged}` };
 }
 
 /** The lines of a run are believed to be as this version wrote them; whatever breaks on them is a damaged file, and no verdict. */

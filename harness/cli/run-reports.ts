@@ -2,17 +2,10 @@ import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { RecordLine } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';
+import { EvidenceError } from '../run/evidence-error.ts';
 import { kpiErrors } from '../run/kpi-errors.ts';
 import { measurementError } from '../run/measurement-error.ts';
-import {
-  EvidenceError,
-  RUN_FILES,
-  readAttachment,
-  readHost,
-  readRecord,
-  readSteps,
-  readVerdict,
-} from '../run/run-folder.ts';
+import { RUN_FILES, readAttachment, readHost, readRecord, readSteps, readVerdict } from '../run/run-folder.ts';
 import type { HostFacts } from '../run/run-folder.ts';
 import { renderHtml, renderJson, renderJunit, renderTap } from '../../reports/index.ts';
 import type { FinishedRun } from '../../reports/index.ts';
@@ -28,15 +21,20 @@ export const REPORT_FILES = {
 export interface StoredRun {
   readonly folder: string;
   readonly lines: readonly RecordLine[];
+  /** What the last of them was sealed with. */
+  readonly sum: string;
+  /** Why these are not all lines that the run wrote; absent when they are. */
+  readonly damaged?: string;
   readonly host: HostFacts | undefined;
+  /** What was concluded from these lines; undefined when nothing was, or not from all of them. */
   readonly verdict: RunVerdict | undefined;
-  /** Why the end of a file was left out. */
-  readonly truncated: readonly string[];
+  /** What of the folder was left out, and why, for people. */
+  readonly notes: readonly string[];
 }
 
 /**
  * @param verdict whether a stored verdict that was damaged is an error (default), or is as good as none because it is judged anew
- * @throws EvidenceError when there is no readable record in the folder
+ * @throws EvidenceError when there is no readable record in the folder, or its verdict is not as it was written or on another record
  */
 export function readRun(
   folder: string,
@@ -46,22 +44,40 @@ export function readRun(
     throw new EvidenceError(
       `${folder} is no folder of a run: it holds no ${RUN_FILES.record}. farspan run prints the folder of each run and makes it in runs/.`,
     );
-  const record = readRecord(folder);
+  const { lines, sum, truncated } = readRecord(folder);
+  const host = unlessDamaged(() => readHost(folder));
+  const { truncated: missingSteps } = readSteps(folder);
+  const read = { lines, sum, ...(truncated !== undefined && { damaged: truncated }) };
   return {
     folder,
-    lines: record.lines,
-    host: readHost(folder),
-    verdict: storedVerdict(folder, verdict),
-    truncated: record.truncated === undefined ? [] : [`record.ndjson: ${record.truncated}`],
+    ...read,
+    host: host.value,
+    verdict: verdict === 'anew' ? unlessDamaged(() => readVerdict(folder)).value?.verdict : verdictOn(folder, read),
+    notes: [
+      ...(truncated === undefined ? [] : [`${RUN_FILES.record}: ${truncated}`]),
+      ...(missingSteps === undefined ? [] : [`${RUN_FILES.steps}: ${missingSteps}`]),
+      ...(host.why === undefined ? [] : [`${RUN_FILES.host} is left out: ${host.why}`]),
+    ],
   };
 }
 
-function storedVerdict(folder: string, use: 'stored' | 'anew'): RunVerdict | undefined {
+/** A verdict on more than can be read now, or on something else, is none. */
+function verdictOn(folder: string, { sum, damaged }: Pick<StoredRun, 'sum' | 'damaged'>): RunVerdict | undefined {
+  if (damaged !== undefined) return undefined;
+  const stored = readVerdict(folder);
+  if (stored !== undefined && stored.record !== sum)
+    throw new EvidenceError(
+      `${path.join(folder, RUN_FILES.verdict)} is the verdict on another record.\n  This one is judged anew with: farspan judge ${folder}`,
+    );
+  return stored?.verdict;
+}
+
+function unlessDamaged<T>(read: () => T): { readonly value?: T; readonly why?: string } {
   try {
-    return readVerdict(folder);
+    return { value: read() };
   } catch (error) {
-    if (use === 'anew' && error instanceof EvidenceError) return undefined;
-    throw error;
+    if (!(error instanceof EvidenceError)) throw error;
+    return { why: error.message.split('\n')[0] ?? '' };
   }
 }
 

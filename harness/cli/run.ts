@@ -3,7 +3,7 @@ import type { RunVerdict } from '../model/verdict.ts';
 import type { ScenarioResult } from '../playwright/results.ts';
 import { besidePlan } from '../run/beside-plan.ts';
 import { replayLine } from '../run/replay-line.ts';
-import { EvidenceError } from '../run/run-folder.ts';
+import { EvidenceError } from '../run/evidence-error.ts';
 import { renderIndex, renderJson, renderJunit, renderTap } from '../../reports/index.ts';
 import type { FinishedRun } from '../../reports/index.ts';
 import { EXIT, exitCode } from './exit-code.ts';
@@ -90,7 +90,7 @@ function reported(
     try {
       const stored = readRun(result.folder);
       // The reporter wrote it so; this holds when the disk did not take it.
-      const verdict = besidePlan(stored.verdict ?? bareVerdict(result, command), result);
+      const verdict = besidePlan(stored.verdict ?? unjudged(bareVerdict(result, command)), result);
       writeReports(stored, verdict);
       return { verdict, one: { ...finished(stored, verdict, process.cwd()), durationS: result.durationMs / 1000 } };
     } catch (error) {
@@ -103,6 +103,10 @@ function reported(
   const verdict = bareVerdict(result, command);
   return { verdict, one: bare(result, verdict) };
 }
+
+/** A plan that was played and of which no verdict is left has passed nothing. */
+const unjudged = (verdict: RunVerdict): RunVerdict =>
+  verdict.outcome === 'pass' ? { ...verdict, outcome: 'error', reason: 'the run left no verdict' } : verdict;
 
 const bare = ({ title, file, durationMs }: ScenarioResult, verdict: RunVerdict): FinishedRun => ({
   title,

@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import type { SweepCell, SweepHead, SweepLine } from '../model/sweep.ts';
-import { EvidenceError, readRecord, readVerdict } from '../run/run-folder.ts';
+import { EvidenceError } from '../run/evidence-error.ts';
+import { readHost, readRecord, readVerdict } from '../run/run-folder.ts';
 import { slug } from '../run/run-folder.ts';
 import { resultOf } from './sweep-cell.ts';
 
@@ -157,7 +158,8 @@ function isAlive(pid: number): boolean {
 const cellFolder = (folder: string, id: string): string => path.join(folder, CELLS, slug(id));
 
 /**
- * Whether a finished cell need not be played again: its run folder is there, whole, of this cell, and its verdict is the line's.
+ * Whether a finished cell need not be played again: its run folder is there, whole, of this cell, and its verdict is on that record and
+ * the line's.
  * An error says nothing about the product, so it is played again.
  */
 export function isWhole(
@@ -167,11 +169,12 @@ export function isWhole(
 ): boolean {
   if (at === null || outcome === 'error' || !at.startsWith(`${CELLS}/${slug(id)}/`) || at.includes('..')) return false;
   try {
-    const { lines, truncated } = readRecord(path.join(folder, at));
+    const { lines, sum, truncated } = readRecord(path.join(folder, at));
     const [head] = lines;
-    const verdict = readVerdict(path.join(folder, at));
-    if (truncated !== undefined || head?.kind !== 'run' || lines.at(-1)?.kind !== 'end' || !verdict) return false;
-    const judged = resultOf(verdict);
+    const stored = readVerdict(path.join(folder, at));
+    readHost(path.join(folder, at));
+    if (truncated !== undefined || head?.kind !== 'run' || stored?.record !== sum) return false;
+    const judged = resultOf(stored.verdict);
     return (
       head.version === version &&
       head.seed === seed &&

@@ -219,8 +219,7 @@ export function openJournals(
 export function readJournal(file: string, disk: Pick<Disk, 'read'> = realDisk): ReadJournal {
   const bytes = attempt(file, 'read', () => disk.read(file));
   const zero = bytes.indexOf(0);
-  const text = bytes.subarray(0, zero < 0 ? bytes.length : zero).toString('utf8');
-  const { lines, truncated: damaged } = unsealed<JournalLine>(text);
+  const { lines, truncated: damaged } = unsealed<JournalLine>(bytes.subarray(0, zero < 0 ? bytes.length : zero));
   const [header, ...rest] = lines;
   if (header?.kind !== 'journal' || header.format !== 1)
     throw new JournalError(`${file} holds no journal of this Farspan${damaged === undefined ? '' : `: ${damaged}`}.`);

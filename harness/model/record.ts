@@ -5,7 +5,8 @@ import type { DecisionRule, Plan } from './plan.ts';
 import type { Dimension } from './units.ts';
 
 /**
- * The run record: one JSON object a line, append-only, everything that was seen and nothing that was concluded.
+ * The run record: one JSON object a line, append-only, everything that was seen and nothing that was concluded. In the file each line ends
+ * with a checksum over it and all lines before it, `"sum"`, which readers take off.
  * Times are ns since the reservation on the testbed's clock. In `sim` the whole file is the same bytes for the same seed
  * and version; wall times, host facts and raw commands therefore go to the sidecars (`steps.ndjson`, `host.json`).
  */
@@ -27,7 +28,7 @@ export type RecordLine =
 
 export interface RunLine {
   readonly kind: 'run';
-  readonly format: 1;
+  readonly format: 2;
   /** Farspan's version. */
   readonly version: string;
   readonly scenario: {

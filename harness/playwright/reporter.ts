@@ -15,6 +15,7 @@ import type { Cleanliness, Outcome, RunVerdict } from '../model/verdict.ts';
 import type { PlanDescription } from '../run/describe-plan.ts';
 import { besidePlan } from '../run/beside-plan.ts';
 import { readVerdict, writeVerdict } from '../run/run-folder.ts';
+import type { StoredVerdict } from '../run/run-folder.ts';
 import { sanitize } from '../../reports/sanitize.ts';
 import { ANNOTATION } from './annotations.ts';
 import type { Trouble } from './annotations.ts';
@@ -175,8 +176,9 @@ export default class FarspanReporter implements Reporter {
       readonly cleanliness: readonly Cleanliness[];
     },
   ): RunVerdict | undefined {
-    const stored = verdictIn(folder);
-    if (folder === undefined || stored === undefined) return undefined;
+    const found = verdictIn(folder);
+    if (folder === undefined || found === undefined) return undefined;
+    const { verdict: stored, record } = found;
     const whole =
       beside.cleanliness.length === 0
         ? stored
@@ -184,7 +186,7 @@ export default class FarspanReporter implements Reporter {
     const verdict = besidePlan(whole, beside);
     if (verdict === stored) return stored;
     try {
-      writeVerdict(folder, verdict);
+      writeVerdict(folder, { verdict, record });
     } catch (error) {
       this.#errors.push(error instanceof Error ? error.message : String(error));
     }
@@ -242,7 +244,7 @@ function textOf({ message, value, snippet, location }: TestError): string {
   return sanitize(stripVTControlCharacters(text), { lines: true, most: 16_384 });
 }
 
-function verdictIn(folder: string | undefined): RunVerdict | undefined {
+function verdictIn(folder: string | undefined): StoredVerdict | undefined {
   if (folder === undefined) return undefined;
   try {
     return readVerdict(folder);

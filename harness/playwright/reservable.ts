@@ -1,15 +1,17 @@
-import { appendFileSync } from 'node:fs';
+import type { Disk } from '../binding/disk.ts';
 import type { Binding, ReserveOptions } from '../binding/binding.ts';
 import type { InjectedFault, Testbed } from '../binding/testbed.ts';
 import type { FaultLine, HealLine } from '../model/record.ts';
 import type { Topology } from '../model/topology.ts';
 import type { Cleanliness } from '../model/verdict.ts';
 import { cleanlinessOf } from '../run/cleanliness.ts';
+import { LineFile } from '../run/line-file.ts';
 
 export interface ReservableOptions {
   /** Files that the lines of the record and the raw commands are appended to. */
   readonly record: string;
   readonly steps: string;
+  readonly disk?: Disk;
 }
 
 export interface Reservable {
@@ -25,16 +27,27 @@ export interface Reservable {
 }
 
 /** Testbeds for scenarios without a plan: whatever the body starts or injects is undone at the end, in reverse order. */
-export function reservable({ record, steps }: ReservableOptions): Reservable {
+export function reservable({ record, steps, disk }: ReservableOptions): Reservable {
   const undo: (() => Promise<void>)[] = [];
   const faults: (FaultLine | HealLine)[] = [];
   const dirty: string[] = [];
   const errors: Error[] = [];
-  const files = new Set<string>();
-  const append = (file: string, line: object): void => {
-    files.add(file);
-    appendFileSync(file, `${JSON.stringify(line)}\n`);
+  const files = new Map<string, LineFile>();
+  let lost: Error | undefined;
+  /** What can not be written is the scenario's error, at its end: nobody who heals is stopped by a full disk. */
+  const keep = (act: () => void): void => {
+    try {
+      act();
+    } catch (error) {
+      lost ??= error instanceof Error ? error : new Error(String(error));
+    }
   };
+  const append = (name: string, line: object): void =>
+    keep(() => {
+      const file = files.get(name) ?? new LineFile(name, disk);
+      files.set(name, file);
+      file.append(line);
+    });
 
   const note = (line: FaultLine | HealLine): void => {
     faults.push(line);
@@ -99,8 +112,10 @@ export function reservable({ record, steps }: ReservableOptions): Reservable {
           errors.push(error instanceof Error ? error : new Error(String(error)));
         }
       }
+      for (const file of files.values()) keep(() => file.close());
+      if (lost) errors.unshift(lost);
       const seen = cleanlinessOf(faults);
-      return { cleanliness: { ...seen, dirty: [...seen.dirty, ...dirty] }, errors, files: [...files] };
+      return { cleanliness: { ...seen, dirty: [...seen.dirty, ...dirty] }, errors, files: [...files.keys()] };
     },
   };
 }

@@ -17,7 +17,8 @@ import { asError } from '../run/conduct.ts';
 import { NO_PROGRESS_MS } from '../run/deadline.ts';
 import { describePlan } from '../run/describe-plan.ts';
 import { ProfileError, readProfile } from '../run/profile.ts';
-import { EvidenceError, RUN_FILES } from '../run/run-folder.ts';
+import { EvidenceError } from '../run/evidence-error.ts';
+import { RUN_FILES } from '../run/run-folder.ts';
 import { runInFolder, simulated } from '../run/run-in-folder.ts';
 import { vary } from '../run/vary.ts';
 import type { Settings } from '../run/vary.ts';
@@ -135,6 +136,8 @@ export const scenario = base.extend<ScenarioFixtures & ScenarioOptions>({
       info.annotations.push({ type: ANNOTATION.cleanliness, description: JSON.stringify(cleanliness) });
       if (dirty.length > 0) throw new Error(`TESTBED LEFT DIRTY\n${dirty.map(line => `  ! ${line}`).join('\n')}`);
       const [first] = errors;
+      if (first && troubleOf(first) === 'evidence')
+        info.annotations.push({ type: ANNOTATION.trouble, description: 'evidence' });
       if (first) throw first;
     },
     { timeout: CLEAN_UP_MS },

@@ -7,6 +7,7 @@ import { asError, conduct } from './conduct.ts';
 import type { Conducted, ConductOptions } from './conduct.ts';
 import { phaseDeadlineNs } from './deadline.ts';
 import { judge } from './judge.ts';
+import { RECORD_FORMAT } from './run-folder.ts';
 import type { RunFolder } from './run-folder.ts';
 
 export interface PlayOptions extends Pick<ConductOptions, 'narrate' | 'progress' | 'signal'> {
@@ -32,20 +33,32 @@ export interface Played {
 /**
  * One whole run: reserve, conduct, release, judge. Everything seen goes to `folder` as it happens, and the verdict after it.
  * Resolves with a verdict whatever broke; rejects only when the evidence itself can not be written (`EvidenceError`).
+ *
+ * What can not be written ends the run, and is an error whatever came of it. It does so between two steps, never inside one: nobody who
+ * heals is stopped by a full disk.
  */
 export async function play(options: PlayOptions): Promise<Played> {
   const { binding, plan, header, folder, replay } = options;
   const lines: RecordLine[] = [];
   const early: RecordLine[] = [];
   let headed = false;
+  const lost = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, lost.signal]) : lost.signal;
+  const keep = (act: () => void): void => {
+    try {
+      act();
+    } catch (thrown) {
+      lost.abort(asError(thrown));
+    }
+  };
   const write = (line: RecordLine): void => {
     lines.push(line);
-    folder.record(line);
+    keep(() => folder.record(line));
   };
   const record = (line: RecordLine): void => (headed ? write(line) : void early.push(line));
   const head = (decision: RunLine['decision']): void => {
     headed = true;
-    write({ kind: 'run', format: 1, ...header, plan: storable(plan), decision });
+    write({ kind: 'run', format: RECORD_FORMAT, ...header, plan: storable(plan), decision });
     for (const line of early) write(line);
   };
 
@@ -57,17 +70,18 @@ export async function play(options: PlayOptions): Promise<Played> {
     testbed = await binding.reserve(plan.topology, {
       seed: header.seed,
       record,
-      step: step => folder.step(step),
+      step: step => keep(() => folder.step(step)),
       options: options.worldOptions,
       reason: header.scenario.title,
       ...(options.onJournal && { onJournal: options.onJournal }),
-      ...(options.signal && { signal: options.signal }),
+      signal,
     });
     head(plan.decision ?? (testbed.measured ? 'guarded' : 'simple'));
     const refusal = refusalOf(plan, testbed);
     if (refusal === undefined) {
       const conducted = await conduct(plan, testbed, {
         ...options,
+        signal,
         record,
         deadlineNs: phase => phaseDeadlineNs(plan, phase),
       });
@@ -82,12 +96,18 @@ export async function play(options: PlayOptions): Promise<Played> {
   if (testbed) {
     atNs = await testbed.now().catch(() => 0);
     const dirty = await releaseOf(testbed, errors);
-    for (const { name, lines: attached } of testbed.attachments?.() ?? []) folder.attach(name, attached);
+    const attachments = testbed.attachments?.() ?? [];
+    keep(() => {
+      for (const { name, lines: attached } of attachments) folder.attach(name, attached);
+    });
     if (dirty.length > 0) end = { ...end, dirty };
   }
+  if (lost.signal.aborted && !errors.includes(lost.signal.reason as Error)) errors.unshift(asError(lost.signal.reason));
   if (errors.length > 0 && end.reason !== 'error')
     end = { ...end, reason: 'error', detail: errors.map(error => error.message).join('; ') };
-  write({ kind: 'end', atNs, ...end });
+  const last: EndLine = { kind: 'end', atNs, ...end };
+  lines.push(last);
+  folder.record(last);
   folder.close();
   const verdict = judge(lines, { replay });
   folder.verdict(verdict);

@@ -1,13 +1,10 @@
 import path from 'node:path';
 import { type Disk, realDisk, syncFolder, writeFully } from '../binding/disk.ts';
-import { type Sealer, sealer, sumOf, unsealed } from '../binding/seal.ts';
+import { sealedObject, unsealed, unsealedObject } from '../binding/seal.ts';
 import type { RecordLine, Step } from '../model/record.ts';
 import type { RunVerdict } from '../model/verdict.ts';
-
-/** Evidence could not be written or read. Never the product's fault, and not the lab's. */
-export class EvidenceError extends Error {
-  override readonly name = 'EvidenceError';
-}
+import { attempt, EvidenceError } from './evidence-error.ts';
+import { LineFile } from './line-file.ts';
 
 /** Facts about where and when a run was made. They differ between two runs of one seed, so they stay out of the record. */
 export interface HostFacts {
@@ -38,6 +35,9 @@ export const RUN_FILES = {
   verdict: 'verdict.json',
 } as const;
 
+/** Since format 2 every line carries a checksum. */
+export const RECORD_FORMAT = 2;
+
 /** At these lines the record is forced to the disk: what was injected and healed must outlive a power cut. */
 const SYNC_AFTER: ReadonlySet<RecordLine['kind']> = new Set(['run', 'phase', 'fault', 'heal', 'end']);
 
@@ -46,27 +46,25 @@ const SYNC_AFTER: ReadonlySet<RecordLine['kind']> = new Set(['run', 'phase', 'fa
  *
  * `record.ndjson` is append-only; every line is handed to the operating system at once (a killed process loses none) and
  * forced to disk at phases, faults and heals. `steps.ndjson` holds the raw commands with wall times, `host.json` the host,
- * `verdict.json` what was concluded (it may be judged again).
+ * `verdict.json` what was concluded (it may be judged again). All four carry checksums: what is not as it was written is not read.
  */
 export class RunFolder {
   readonly path: string;
   readonly #disk: Disk;
-  readonly #record: Appended;
-  readonly #steps: Appended;
-  #open = true;
+  readonly #record: LineFile;
+  readonly #steps: LineFile;
 
   /** @throws EvidenceError when the folder can not be made */
   constructor(options: RunFolderOptions) {
     this.#disk = options.disk ?? realDisk;
     this.path = makeFolder(options, this.#disk);
-    this.#record = this.#begin('record');
-    this.#steps = this.#begin('steps');
-    attempt('sync', this.path, () => syncFolder(this.#disk, this.path));
-  }
-
-  #begin(name: keyof typeof RUN_FILES): Appended {
-    const file = this.file(name);
-    return { descriptor: attempt('open', file, () => this.#disk.open(file, 'ax')), lines: sealer() };
+    this.#record = new LineFile(this.file('record'), this.#disk);
+    try {
+      this.#steps = new LineFile(this.file('steps'), this.#disk);
+    } catch (error) {
+      this.#record.close();
+      throw error;
+    }
   }
 
   file(name: keyof typeof RUN_FILES): string {
@@ -75,20 +73,14 @@ export class RunFolder {
 
   /** @throws EvidenceError when the disk does not take it */
   record(line: RecordLine): void {
-    this.#append(this.#record, 'record', line);
-    if (SYNC_AFTER.has(line.kind))
-      attempt('sync', this.file('record'), () => this.#disk.fsync(this.#record.descriptor));
+    this.#record.append(line);
+    if (line.kind === 'run') attempt('sync', this.path, () => syncFolder(this.#disk, this.path));
+    if (SYNC_AFTER.has(line.kind)) this.#record.sync();
   }
 
   /** @throws EvidenceError when the disk does not take it */
   step(step: Step): void {
-    this.#append(this.#steps, 'steps', step);
-  }
-
-  /** One that could not be written is missed by every line after it: the seal makes the reader stop there. */
-  #append({ descriptor, lines }: Appended, name: keyof typeof RUN_FILES, line: RecordLine | Step): void {
-    if (!this.#open) throw new EvidenceError(`${this.file(name)}: a line came after the run had ended.`);
-    attempt('append', this.file(name), () => writeFully(this.#disk, descriptor, Buffer.from(lines.seal(line))));
+    this.#steps.append(step);
   }
 
   /**
@@ -110,50 +102,36 @@ export class RunFolder {
     });
   }
 
+  /** @throws EvidenceError when the disk does not take it */
   host(facts: HostFacts): void {
-    writeJson(this.file('host'), facts, this.#disk);
+    replace(this.file('host'), facts, this.#disk);
   }
 
+  /** On what was recorded. @throws EvidenceError when the disk does not take it */
   verdict(verdict: RunVerdict): void {
-    writeVerdict(this.path, verdict, this.#disk);
+    writeVerdict(this.path, { verdict, record: this.#record.sum }, this.#disk);
   }
 
-  /** Safe to call twice. */
+  /** Safe to call twice. @throws EvidenceError when the disk did not take all of it */
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    const files = [
-      ['record', this.#record],
-      ['steps', this.#steps],
-    ] as const;
-    // One that fails must not leave the other open.
-    const failed = files.flatMap(([name, { descriptor }]) => {
-      try {
-        attempt('close', this.file(name), () => {
-          try {
-            this.#disk.fsync(descriptor);
-          } finally {
-            this.#disk.close(descriptor);
-          }
-        });
-        return [];
-      } catch (error) {
-        return [error];
-      }
-    });
-    if (failed.length > 0) throw failed[0];
+    try {
+      this.#record.close();
+    } finally {
+      this.#steps.close();
+    }
   }
 }
 
-/** A file that lines are appended to. */
-interface Appended {
-  readonly descriptor: number;
-  readonly lines: Sealer;
+/** A verdict and the record it is on. */
+export interface StoredVerdict {
+  readonly verdict: RunVerdict;
+  /** What the last line of that record was sealed with. */
+  readonly record: string;
 }
 
-/** The verdict beside its record, with a checksum of its own; replaces an older one in one step. @throws EvidenceError */
-export const writeVerdict = (folder: string, verdict: RunVerdict, disk: Disk = realDisk): void =>
-  writeJson(path.join(folder, RUN_FILES.verdict), { ...verdict, sum: sumOf(verdict) }, disk);
+/** The verdict as a file of a folder, with a checksum of its own; replaces an older one in one step. @throws EvidenceError */
+export const writeVerdict = (folder: string, { verdict, record }: StoredVerdict, disk: Disk = realDisk): void =>
+  replace(path.join(folder, RUN_FILES.verdict), { ...verdict, record }, disk);
 
 /** What a file of lines holds, and why its end was left out, when it was. */
 export interface ReadLines<T> {
@@ -161,30 +139,49 @@ export interface ReadLines<T> {
   readonly truncated?: string;
 }
 
+export interface ReadRecord extends ReadLines<RecordLine> {
+  /** What the last of these lines was sealed with. */
+  readonly sum: string;
+}
+
 /**
- * Reads the record of a run. A line that was cut off when the run was killed ends the reading: the valid prefix is returned
- * and `truncated` says so.
+ * Reads the record of a run. A line that is not as it was written, or that was cut off when the run was killed, ends the reading: the
+ * valid prefix is returned and `truncated` says so; likewise where the end of the run is missing.
  *
  * @throws EvidenceError when there is no record, it is of another format, or it does not begin with its run line
  */
-export function readRecord(folder: string): ReadLines<RecordLine> {
+export function readRecord(folder: string, disk: Disk = realDisk): ReadRecord {
   const file = path.join(folder, RUN_FILES.record);
-  const read = readSealed<RecordLine>(file);
-  const [first] = read.lines;
-  if (first === undefined)
-    throw new EvidenceError(`${file} holds no line${read.truncated ? `: ${read.truncated}` : ''}.`);
+  const bytes = attempt('read', file, () => disk.read(file));
+  const { lines, sum, truncated } = unsealed<RecordLine>(bytes);
+  const [first] = lines;
+  if (first === undefined) throw nothingIn(file, bytes, truncated);
   if (first.kind !== 'run') throw new EvidenceError(`${file} begins with a ${first.kind} line, not with its run line.`);
-  if (first.format !== 1)
-    throw new EvidenceError(`${file} has format ${String(first.format)}; this Farspan reads format 1.`);
-  for (const [i, { kind }] of read.lines.entries()) {
+  if (first.format !== RECORD_FORMAT) throw otherFormat(file, first.format);
+  for (const [i, { kind }] of lines.entries()) {
     const at = `${file}:${i + 1}`;
     if (!KINDS.has(kind))
       throw new EvidenceError(`${at} is of no known kind; the record was damaged or is a newer one.`);
     if (kind === 'run' && i > 0)
       throw new EvidenceError(`${at} is a second run line: this file holds more than one run.`);
-    if (read.lines[i - 1]?.kind === 'end') throw new EvidenceError(`${at} comes after the end of the run.`);
+    if (lines[i - 1]?.kind === 'end') throw new EvidenceError(`${at} comes after the end of the run.`);
   }
-  return read;
+  const why = truncated ?? (lines.at(-1)?.kind === 'end' ? undefined : endless(lines.length));
+  return { lines, sum, ...(why !== undefined && { truncated: why }) };
+}
+
+const endless = (count: number): string => `it stops after line ${count} without the line that ends a run`;
+
+const otherFormat = (file: string, format: unknown): EvidenceError =>
+  new EvidenceError(`${file} has format ${String(format)}; this Farspan reads format ${RECORD_FORMAT}.`);
+
+/** Records of format 1 had no checksums. */
+function nothingIn(file: string, bytes: Buffer, truncated: string | undefined): EvidenceError {
+  const text = bytes.subarray(0, bytes.indexOf('\n')).toString();
+  const format = /^\{"kind":"run","format":(\d+)/.exec(text)?.[1];
+  return format === undefined || format === String(RECORD_FORMAT)
+    ? new EvidenceError(`${file} holds no line${truncated === undefined ? '' : `: ${truncated}`}.`)
+    : otherFormat(file, format);
 }
 
 const KINDS: ReadonlySet<string> = new Set(
@@ -207,40 +204,34 @@ const KINDS: ReadonlySet<string> = new Set(
 );
 
 /** The raw commands of a run; empty when it had none. @throws EvidenceError when they can not be read */
-export const readSteps = (folder: string): ReadLines<Step> => readSealed<Step>(path.join(folder, RUN_FILES.steps));
+export function readSteps(folder: string, disk: Disk = realDisk): ReadLines<Step> {
+  const file = path.join(folder, RUN_FILES.steps);
+  const { lines, truncated } = unsealed<Step>(attempt('read', file, () => disk.read(file)));
+  return { lines, ...(truncated !== undefined && { truncated }) };
+}
 
 /** A file that the world added; empty when it did not. @throws EvidenceError when it can not be read */
-export const readAttachment = (folder: string, name: string): ReadLines<object> =>
-  realDisk.exists(path.join(folder, name)) ? readNdjson<object>(path.join(folder, name)) : { lines: [] };
+export const readAttachment = (folder: string, name: string, disk: Disk = realDisk): ReadLines<object> =>
+  disk.exists(path.join(folder, name)) ? readNdjson<object>(path.join(folder, name), disk) : { lines: [] };
 
 /**
  * Undefined when the run was killed before its verdict.
  *
  * @throws EvidenceError when it can not be read, or is not as it was written
  */
-export function readVerdict(folder: string): RunVerdict | undefined {
-  const file = path.join(folder, RUN_FILES.verdict);
-  const stored = readJson<RunVerdict & { readonly sum?: string }>(file);
+export function readVerdict(folder: string, disk: Disk = realDisk): StoredVerdict | undefined {
+  const stored = readObject<RunVerdict & { readonly record: string }>(path.join(folder, RUN_FILES.verdict), disk);
   if (stored === undefined) return undefined;
-  const { sum, ...verdict } = stored;
-  if (sum !== sumOf(verdict))
-    throw new EvidenceError(
-      `${file} was changed or damaged: its checksum does not fit.\n  The record is judged anew with: farspan judge ${folder}`,
-    );
-  return verdict;
+  const { record, ...verdict } = stored;
+  return { verdict, record };
 }
 
-/** Undefined when it was never written. @throws EvidenceError when it can not be read */
-export const readHost = (folder: string): HostFacts | undefined =>
-  readJson<HostFacts>(path.join(folder, RUN_FILES.host));
+/** Undefined when it was never written. @throws EvidenceError when it can not be read, or is not as it was written */
+export const readHost = (folder: string, disk: Disk = realDisk): HostFacts | undefined =>
+  readObject<HostFacts>(path.join(folder, RUN_FILES.host), disk);
 
-function readSealed<T>(file: string): ReadLines<T> {
-  const { lines, truncated } = unsealed<T>(attempt('read', file, () => realDisk.read(file).toString('utf8')));
-  return { lines, ...(truncated !== undefined && { truncated }) };
-}
-
-function readNdjson<T>(file: string): ReadLines<T> {
-  const text = attempt('read', file, () => realDisk.read(file).toString('utf8'));
+function readNdjson<T>(file: string, disk: Disk): ReadLines<T> {
+  const text = attempt('read', file, () => disk.read(file).toString());
   const lines: T[] = [];
   for (let begin = 0; begin < text.length; ) {
     const end = text.indexOf('\n', begin);
@@ -264,39 +255,38 @@ function parseObject<T>(text: string): T | undefined {
   }
 }
 
-function readJson<T>(file: string): T | undefined {
-  try {
-    return JSON.parse(realDisk.read(file).toString('utf8')) as T;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new EvidenceError(`${file}: read failed: ${(error as Error).message}`, { cause: error });
-  }
+function readObject<T extends object>(file: string, disk: Disk): T | undefined {
+  const bytes = attempt('read', file, () => {
+    try {
+      return disk.read(file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  });
+  if (bytes === undefined) return undefined;
+  const value = unsealedObject<T>(bytes);
+  if (value === undefined)
+    throw new EvidenceError(
+      `${file} was changed or damaged: its checksum does not fit.\n  The record is judged anew with: farspan judge ${path.dirname(file)}`,
+    );
+  return value;
 }
 
-function writeJson(file: string, value: unknown, disk: Disk): void {
+/** All or nothing: whoever reads finds the old object or the new one, also after a power cut. */
+function replace(file: string, value: object, disk: Disk): void {
   attempt('write', file, () => {
     const draft = `${file}.${process.pid}.tmp`;
     const descriptor = disk.open(draft, 'w');
     try {
-      writeFully(disk, descriptor, Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`));
+      writeFully(disk, descriptor, Buffer.from(sealedObject(value)));
       disk.fsync(descriptor);
     } finally {
       disk.close(descriptor);
     }
     disk.rename(draft, file);
+    syncFolder(disk, path.dirname(file));
   });
-}
-
-function attempt<T>(verb: string, file: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof EvidenceError) throw error;
-    throw new EvidenceError(
-      `${file}: ${verb} failed: ${(error as Error).message}\n  Is the disk full, or the folder read-only?`,
-      { cause: error },
-    );
-  }
 }
 
 const LONGEST_SLUG = 60;
@@ -320,6 +310,7 @@ function makeFolder({ root, at, title, world, seed }: RunFolderOptions, disk: Di
       const folder = path.join(root, copy === 1 ? name : `${name}-${copy}`);
       try {
         disk.mkdir(folder);
+        syncFolder(disk, root);
         return folder;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || copy >= 1000) throw error;

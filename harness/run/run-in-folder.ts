@@ -1,4 +1,5 @@
 import type { Binding } from '../binding/binding.ts';
+import type { Disk } from '../binding/disk.ts';
 import { OptionRefused } from '../binding/binding.ts';
 import type { LabProvider } from '../binding/lab-provider.ts';
 import type { Profile } from '../model/check.ts';
@@ -40,6 +41,7 @@ export interface RunInFolderOptions extends Pick<PlayOptions, 'narrate' | 'progr
   /** Where the scenarios are; the host's facts name its commit. */
   readonly root: string;
   readonly runsDir: string;
+  readonly disk?: Disk;
   /** Wall clock. */
   readonly now: () => Date;
   /** Called when the folder is there, before anything is played. */
@@ -56,15 +58,22 @@ export async function runInFolder(options: RunInFolderOptions): Promise<Played &
   const played = playedAs(options);
   const { trainPackets, granularity, worldOptions } = played;
   const begun = now();
-  const folder = new RunFolder({ root: options.runsDir, at: begun, title: scenario.title, world, seed });
+  const folder = new RunFolder({
+    root: options.runsDir,
+    at: begun,
+    title: scenario.title,
+    world,
+    seed,
+    ...(options.disk && { disk: options.disk }),
+  });
   options.onFolder?.(folder.path);
-  folder.host(hostFacts({ root, begun }));
   const set = Object.fromEntries(inOrder(options.set));
   const varied = Object.keys(set).length > 0 && { set };
   const given = played.given;
 
   let stop = async (): Promise<void> => {};
   try {
+    folder.host(hostFacts({ root, begun }));
     const lazily: Binding = {
       reserve: async (topology, reservation) => {
         if (!provider) return binding.reserve(topology, reservation);
@@ -106,8 +115,11 @@ export async function runInFolder(options: RunInFolderOptions): Promise<Played &
     });
     return { ...done, folder: folder.path };
   } finally {
-    folder.close();
-    await stop();
+    try {
+      folder.close();
+    } finally {
+      await stop();
+    }
     folder.host(hostFacts({ root, begun, ended: now() }));
   }
 }

@@ -51,7 +51,7 @@ const counted = (tick: number): PortCounters => ({
 
 const HEAD: RunLine = {
   kind: 'run',
-  format: 1,
+  format: 2,
   version: '0.0.0',
   scenario: { title: 'thinned', file: 'thinned.ts', line: 1, tags: [] },
   world: 'sim',

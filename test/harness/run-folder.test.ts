@@ -12,18 +12,11 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
-import { sealer } from '../../harness/binding/seal.ts';
+import { sealed } from '../../harness/binding/seal.ts';
 import type { RecordLine } from '../../harness/model/record.ts';
 import type { RunVerdict } from '../../harness/model/verdict.ts';
-import {
-  EvidenceError,
-  readHost,
-  readRecord,
-  readSteps,
-  readVerdict,
-  RunFolder,
-  slug,
-} from '../../harness/run/run-folder.ts';
+import { EvidenceError } from '../../harness/run/evidence-error.ts';
+import { readHost, readRecord, readSteps, readVerdict, RunFolder, slug } from '../../harness/run/run-folder.ts';
 
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'farspan-folder-'));
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
@@ -36,7 +29,7 @@ const options = (root: string) => ({
   seed: 7,
 });
 
-const head = { kind: 'run', format: 1, seed: 7 } as unknown as RecordLine;
+const head = { kind: 'run', format: 2, seed: 7 } as unknown as RecordLine;
 const phase = (name: string): RecordLine => ({ kind: 'phase', name, beginNs: 0, endNs: 1, ended: 'time' });
 
 t.test('a folder is named by time, title, world and seed, and two runs of one second do not meet', async t => {
@@ -60,7 +53,7 @@ t.test('a line is on disk as soon as it is recorded', async t => {
   folder.record({ kind: 'event', atNs: 5, node: 'a-leaf-1', what: 'linkDown' });
   t.equal(
     readFileSync(folder.file('record'), 'utf8'),
-    '{"kind":"run","format":1,"seed":7}\n{"kind":"event","atNs":5,"node":"a-leaf-1","what":"linkDown"}\n',
+    `{"kind":"run","format":2,"seed":7,"sum":"fe9be931"}\n{"kind":"event","atNs":5,"node":"a-leaf-1","what":"linkDown","sum":"2d9d2cd5"}\n`,
   );
   folder.close();
   t.throws(() => folder.record(phase('late')), EvidenceError);
@@ -85,22 +78,17 @@ t.test('what is written is read back: record, steps, host, verdict', async t => 
   folder.verdict({ outcome: 'fail' } as RunVerdict);
   folder.close();
   folder.close();
-  t.same(readRecord(folder.path), { lines: [head, phase('steady')] });
+  const { sum, lines } = readRecord(folder.path);
+  t.same(lines, [head, phase('steady')]);
   t.same(readSteps(folder.path).lines, [step]);
   t.same(readHost(folder.path), host);
-  t.same(readVerdict(folder.path), { outcome: 'fail' });
+  t.same(readVerdict(folder.path), { verdict: { outcome: 'fail' }, record: sum });
   t.same(
     readdirSync(folder.path).toSorted(),
     ['host.json', 'record.ndjson', 'steps.ndjson', 'verdict.json'],
     'no draft is left',
   );
 });
-
-/** Lines as a run folder writes them. */
-function sealed(lines: readonly object[]): string {
-  const { seal } = sealer();
-  return lines.map(line => seal(line)).join('');
-}
 
 t.test('a record cut off anywhere in its last line gives every line before it, and says so', async t => {
   const folder = new RunFolder(options('cut'));
@@ -113,10 +101,14 @@ t.test('a record cut off anywhere in its last line gives every line before it, a
     truncateSync(file, length);
     const { lines, truncated } = readRecord(folder.path);
     t.same(lines, [head, phase('steady')]);
-    t.match(truncated, /line 3 was cut off; 2 lines before it were read/);
+    t.equal(truncated, 'line 3 was cut off; 2 lines before it were read');
   }
   truncateSync(file, lastLine);
-  t.same(readRecord(folder.path), { lines: [head, phase('steady')] }, 'a cut between two lines is no broken line');
+  t.match(
+    readRecord(folder.path),
+    { lines: [head, phase('steady')], truncated: 'it stops after line 2 without the line that ends a run' },
+    'a cut between two lines',
+  );
 });
 
 t.test('a line that nobody sealed ends the reading', async t => {
@@ -126,18 +118,23 @@ t.test('a line that nobody sealed ends the reading', async t => {
   appendFileSync(folder.file('record'), '[1]\n{"kind":"end"}\n');
   const { lines, truncated } = readRecord(folder.path);
   t.same(lines, [head]);
-  t.match(truncated, /line 2 was changed or damaged; 1 lines before it were read/);
+  t.equal(truncated, 'line 2 has no checksum; 1 line before it was read');
 });
 
 t.test('a record of another format, without its run line, or that is not there, is an evidence error', async t => {
   const folder = new RunFolder(options('wrong'));
   folder.close();
   t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /holds no line/ });
-  writeFileSync(folder.file('record'), sealed([{ kind: 'run', format: 2 }]));
-  t.throws(() => readRecord(folder.path), {
-    name: 'EvidenceError',
-    message: /has format 2; this Farspan reads format 1/,
-  });
+  for (const [format, text] of [
+    [1, '{"kind":"run","format":1}\n'],
+    [3, sealed([{ kind: 'run', format: 3 }])],
+  ] as const) {
+    writeFileSync(folder.file('record'), text);
+    t.throws(() => readRecord(folder.path), {
+      name: 'EvidenceError',
+      message: `has format ${format}; this Farspan reads format 2`,
+    });
+  }
   writeFileSync(folder.file('record'), sealed([{ kind: 'end' }]));
   t.throws(() => readRecord(folder.path), { name: 'EvidenceError', message: /begins with a end line/ });
   t.throws(() => readRecord(path.join(scratch, 'nowhere')), { name: 'EvidenceError', message: /read failed/ });

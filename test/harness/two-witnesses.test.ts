@@ -41,7 +41,7 @@ function runOf({ nic, port, laterMs = 0, bracketMs = 0, faults = [], expect = []
   });
   const run: RunLine = {
     kind: 'run',
-    format: 1,
+    format: 2,
     version: '0.0.0',
     scenario: { title: 'two witnesses', file: 'two.ts', line: 1, tags: [] },
     world: 'sim',

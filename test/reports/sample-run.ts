@@ -138,7 +138,7 @@ export function sampleRun(text: Rewrite = asIs, { everyMs = 1 } = {}): Required<
 
   const run: RunLine = {
     kind: 'run',
-    format: 1,
+    format: 2,
     version: '0.1.0',
     scenario: { title, file, line: 11, tags: [text('@failover', 'tag'), '@span'] },
     world: 'emulated',

@@ -399,7 +399,7 @@ void t.test('loads that make no sense are refused in words', async t => {
 async function judged(plan: Plan) {
   const run: RunLine = {
     kind: 'run',
-    format: 1,
+    format: 2,
     version: '0',
     scenario: { title: 'x', file: 'x.ts', line: 1, tags: [] },
     world: 'sim',
