@@ -19,6 +19,8 @@ export interface RunningProbes {
 
 /** A fault in effect, with the only function that undoes it. */
 export interface InjectedFault {
+  /** When the last command was acknowledged, ns of testbed time. Absent: when `inject` resolves. */
+  readonly injectedNs?: number;
   /** From the sending of the first command to the acknowledgement of the last, ns of testbed time: how well its instant is known. */
   readonly bracketNs?: number;
   /** Writes one `effect` line per witness: independent evidence that the fault is, or was, real. */

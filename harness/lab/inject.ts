@@ -290,11 +290,12 @@ export async function inject(options: InjectOptions): Promise<InjectedFault> {
 
   await secure(keep, kept);
   let witness: Witness;
-  let bracketNs: number;
+  let sentNs: number;
+  let injectedNs: number;
   try {
-    const sentNs = await nowOf(lab);
+    sentNs = await nowOf(lab);
     witness = await begin(options);
-    bracketNs = (await nowOf(lab)) - sentNs;
+    injectedNs = await nowOf(lab);
     injected(keep, id);
     await probeEffect(options, kept);
     await keep.lease.renew();
@@ -320,7 +321,8 @@ export async function inject(options: InjectOptions): Promise<InjectedFault> {
     };
   };
   return {
-    bracketNs,
+    injectedNs,
+    bracketNs: injectedNs - sentNs,
     async witness() {
       const seen = await witness();
       const atNs = await nowOf(lab);

@@ -85,12 +85,12 @@ export async function conduct(plan: Plan, testbed: Testbed, options: ConductOpti
       const id = `${++injections}-${fault.kind}`;
       const injected = await testbed.inject(fault, id);
       active.push({ id, key, injected });
-      const { bracketNs } = injected;
+      const { bracketNs, injectedNs = await testbed.now() } = injected;
       record({
         kind: 'fault',
         id,
         fault,
-        injectedNs: await testbed.now(),
+        injectedNs,
         ...(bracketNs !== undefined && { bracketNs }),
       });
     }

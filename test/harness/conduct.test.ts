@@ -86,6 +86,8 @@ interface Script {
   readonly injectFails?: string;
   /** Time that passes while a fault is commanded, as on devices of real time. */
   readonly injectTakesNs?: number;
+  /** Of that, how long the commands themselves take: the fault is acknowledged then, and looked at afterwards. */
+  readonly acknowledgedAfterNs?: number;
   readonly refuses?: string;
   readonly dirty?: readonly string[];
 }
@@ -121,8 +123,14 @@ function countingTestbed({ stallsAtNs = Number.POSITIVE_INFINITY, ...script }: S
     async inject(fault, id) {
       if (id === script.injectFails) throw new Error('the shaper does not answer');
       told.push(`inject ${id}`);
+      const { acknowledgedAfterNs } = script;
+      const sentNs = now;
       now += script.injectTakesNs ?? 0;
       return {
+        ...(acknowledgedAfterNs !== undefined && {
+          injectedNs: sentNs + acknowledgedAfterNs,
+          bracketNs: acknowledgedAfterNs,
+        }),
         witness: async () => void told.push(`witness ${id}`),
         async heal() {
           told.push(`heal ${id}`);
@@ -242,6 +250,13 @@ t.test('rounds that finish before the fault is in effect are no evidence of it, 
       rounds: { asked: 3, done: 3, first: 9 },
     },
   );
+});
+
+t.test('a fault began when its last command was acknowledged, however long it was looked at afterwards', async t => {
+  const plan = planOf({ steady: { for: '2 rounds' }, northCut: { for: '3 rounds', faults: [northCut] } });
+  const faultOf = async (script: Script) => (await conducted(plan, script)).lines.find(({ kind }) => kind === 'fault');
+  t.match(await faultOf({ injectTakesNs: 7e6, acknowledgedAfterNs: 3e6 }), { injectedNs: 5e6, bracketNs: 3e6 });
+  t.match(await faultOf({ injectTakesNs: 7e6 }), { injectedNs: 9e6, bracketNs: undefined });
 });
 
 t.test('a time phase lasts exactly its time, in slices that show progress', async t => {
