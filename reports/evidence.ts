@@ -2,6 +2,7 @@ import type { EventLine, RecordLine, Step } from '../harness/model/record.ts';
 import { print } from '../harness/model/units.ts';
 import { escapeHtml, html, trusted } from './escape-html.ts';
 import type { Markup } from './escape-html.ts';
+import { placedEvents } from './event-order.ts';
 import { longFault } from './fault-words.ts';
 import { groupBy } from './group-by.ts';
 import type { FaultStory, Timeline } from './timeline.ts';
@@ -72,13 +73,20 @@ export function stepsTree(steps: readonly Step[]): Markup {
   )}</ul>${left > 0 ? html`<p class="quiet">${left} more steps not shown; all ${steps.length} are in the run's <code>steps.ndjson</code>.</p>` : ''}`;
 }
 
-/** What devices said by themselves. */
+/** What devices said by themselves. In a lab each with how well its instant is known, and in an order only where that allows one. */
 export function eventList(lines: readonly RecordLine[]): Markup {
   const events = lines.filter((line): line is EventLine => line.kind === 'event');
   if (events.length === 0) return html`<p class="quiet">No device reported an event by itself.</p>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Events"><table class="compact"><thead><tr><th scope="col">At</th><th scope="col">Node</th><th scope="col">What it said</th></tr></thead><tbody>${events
-    .slice(0, MOST_EVENTS)
-    .map(
-      ({ atNs, node, what }) => html`<tr><td class="number">${at(atNs)}</td><td>${node}</td><td>${what}</td></tr>`,
-    )}</tbody></table></div>${events.length > MOST_EVENTS ? html`<p class="quiet">${events.length - MOST_EVENTS} more events not shown</p>` : ''}`;
+  const placed = placedEvents(lines);
+  const shown = placed ?? events.map(event => ({ event, boundNs: 0, order: '' }));
+  const rows = shown.slice(0, MOST_EVENTS).map(({ event: { atNs, node, what }, boundNs, order }) => {
+    const known = boundNs === undefined ? 'not known' : `± ${at(boundNs)}`;
+    const place = placed ? html`<td class="number">${known}</td><td>${order}</td>` : '';
+    return html`<tr><td class="number">${at(atNs)}</td>${place}<td>${node}</td><td>${what}</td></tr>`;
+  });
+  const heads = placed ? html`<th scope="col" class="number">Clock</th><th scope="col">Order</th>` : '';
+  const note = placed
+    ? html`<p class="quiet">When they arrived. Of two nodes one is before the other only where they are further apart than both clocks are known.</p>`
+    : '';
+  return html`${note}<div class="scroll" tabindex="0" role="region" aria-label="Events"><table class="compact"><thead><tr><th scope="col">At</th>${heads}<th scope="col">Node</th><th scope="col">What it said</th></tr></thead><tbody>${rows}</tbody></table></div>${events.length > MOST_EVENTS ? html`<p class="quiet">${events.length - MOST_EVENTS} more events not shown</p>` : ''}`;
 }

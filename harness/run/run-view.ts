@@ -1,9 +1,8 @@
 import type { PhaseView, RunView } from '../checks/run-view.ts';
 import { goodputRoofline, roofline } from '../loads/roofline.ts';
-import { clockAt } from '../model/clock-at.ts';
+import { clocksOf } from '../model/clocks-of.ts';
 import type { Fault } from '../model/fault.ts';
 import type {
-  ClockLine,
   CountersLine,
   FaultLine,
   FlowLine,
@@ -69,20 +68,8 @@ export function runView(run: RunLine, lines: readonly RecordLine[]): RunView {
 
 /** Bounds of real clocks. A simulator's devices share one virtual clock, which drivers read to the nanosecond. */
 function clockBounds(lines: readonly RecordLine[]): RunView['clockBoundNs'] {
-  const devices = new Map(
-    lines.flatMap(line =>
-      line.kind === 'testbed' ? line.devices.map(({ node, device }) => [node, device] as const) : [],
-    ),
-  );
-  const readings = new Map<string, ClockLine[]>();
-  for (const line of lines) {
-    if (line.kind !== 'clock') continue;
-    const known = readings.get(line.device) ?? [];
-    readings.set(line.device, known);
-    known.push(line);
-  }
-  for (const known of readings.values()) known.sort((a, b) => a.atNs - b.atNs);
-  return (node, atNs) => clockAt(readings.get(devices.get(node) ?? node) ?? [], atNs)?.boundNs;
+  const clocks = clocksOf(lines);
+  return (node, atNs) => clocks(node, atNs)?.boundNs;
 }
 
 export const faultsOf = ({ plan }: RunLine, phase: string): readonly Fault[] =>

@@ -5,6 +5,7 @@ import { clockAt } from '../../../harness/model/clock-at.ts';
 import type { ClockLine, RecordLine, RunLine } from '../../../harness/model/record.ts';
 import { uniform } from '../../../harness/model/seeded.ts';
 import { runView } from '../../../harness/run/run-view.ts';
+import { placedEvents } from '../../../reports/event-order.ts';
 import { handMadeRun } from '../hand-made-run.ts';
 
 const RUNS = Number(process.env['FARSPAN_CLOCK_RUNS'] ?? 1000);
@@ -284,4 +285,30 @@ void t.test('U of a recovery between two devices, by hand; not known where a clo
     Math.abs((seen.uncertainty ?? 0) - (1e3 + 1e-4 * value + 2.7 * MS)) < 1,
     `${seen.uncertainty} for a value of ${value}`,
   );
+});
+
+void t.test('events of two nodes are in an order only where their clocks allow it', async t => {
+  const event = (node: string, atNs: number): RecordLine => ({ kind: 'event', node, atNs, what: 'linkDown' });
+  const orders = (parts: readonly RecordLine[], world: 'sim' | 'lab' = 'lab') => {
+    const [run] = realRun([]);
+    return placedEvents([{ ...(run as RunLine), world }, ...parts])?.map(({ order, boundNs }) => [order, boundNs]);
+  };
+  // Two clocks, known to 1 ms each at 10 ms and at 13 ms.
+  const clocks = [10, 11.5, 13].flatMap(ms => ['a', 'b'].map(node => clock(node, ms * MS, 0, 1 * MS)));
+  const events = [event('b', 13 * MS), event('a', 10 * MS), event('b', 11.5 * MS), event('a', 13 * MS)];
+  t.same(orders([...clocks, ...events]), [
+    ['', 1 * MS],
+    ['about the same time as a', 1 * MS],
+    ['', 1 * MS],
+    ['about the same time as b', 1 * MS],
+  ]);
+  t.same(orders([...clocks, event('a', 10 * MS), event('b', 13 * MS)]), [
+    ['', 1 * MS],
+    ['a before', 1 * MS],
+  ]);
+  t.same(orders([event('a', 0), event('b', 9 * SECOND)]), [
+    ['', undefined],
+    ['order to a not known', undefined],
+  ]);
+  t.equal(orders(events, 'sim'), undefined, 'a simulated order is exact');
 });
