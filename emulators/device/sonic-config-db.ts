@@ -17,7 +17,7 @@ export interface ConfigDb {
   row(table: string, key: string): Readonly<Row> | undefined;
   /** @returns false when there is no room for it */
   set(table: string, key: string, fields: Readonly<Row>): boolean;
-  /** A field, or the row. @returns whether it was there */
+  /** A field, or the row; with its last field a row is gone, as in Redis. @returns whether it was there */
   remove(table: string, key: string, field?: string): boolean;
   /** Puts in what was read before. */
   replace(tables: Readonly<ConfigTables>): void;
@@ -108,7 +108,8 @@ export function sonicConfigDb({ shape, node, asn, adminUp, setAdmin }: ConfigDbO
       if (!rows || !found || (field !== undefined && !Object.hasOwn(found, field))) return false;
       const { [key]: _row, ...otherRows } = rows;
       const { [field ?? '']: _field, ...otherFields } = found;
-      const left = field === undefined ? otherRows : { ...rows, [key]: otherFields };
+      const whole = field === undefined || Object.keys(otherFields).length === 0;
+      const left = whole ? otherRows : { ...rows, [key]: otherFields };
       const { [table]: _table, ...otherTables } = kept;
       kept = Object.keys(left).length === 0 ? otherTables : { ...kept, [table]: left };
       return true;

@@ -36,6 +36,8 @@ const LINK_FIELDS = [
   'allmulti',
   'xdp',
 ];
+/** What an interface that nobody touched has there. */
+const UNTOUCHED: ReadonlySet<unknown> = new Set([undefined, 0, 'default']);
 const SET_FLAGS: ReadonlySet<string> = new Set(['NOARP', 'PROMISC', 'ALLMULTI', 'MASTER', 'SLAVE', 'DYNAMIC']);
 
 /** `ip -j -d link show`: `interfaces` as they are set, `links` as they are. @throws ParseError */
@@ -50,7 +52,7 @@ export function parseLinks(text: string): Readonly<Record<'interfaces' | 'links'
     const set = flags.filter(flag => SET_FLAGS.has(flag)).toSorted();
     if (set.length > 0) interfaces.push([`${name} flags`, set.join(' ')]);
     for (const field of LINK_FIELDS)
-      if (link[field] !== undefined) interfaces.push([`${name} ${field}`, wordOf(link[field])]);
+      if (!UNTOUCHED.has(link[field])) interfaces.push([`${name} ${field}`, wordOf(link[field])]);
     const info = isRecord(link['linkinfo']) ? link['linkinfo']['info_kind'] : undefined;
     if (info !== undefined) interfaces.push([`${name} kind`, wordOf(info)]);
     links.push([`${name} oper`, wordOf(link['operstate'] ?? 'UNKNOWN')]);
@@ -58,14 +60,14 @@ export function parseLinks(text: string): Readonly<Record<'interfaces' | 'links'
   return { interfaces, links };
 }
 
-/** `ip -j addr show`. Temporary addresses of IPv6 come and go by themselves. @throws ParseError */
+/** `ip -j addr show`. Link-local and temporary addresses of IPv6 come and go by themselves. @throws ParseError */
 export function parseAddresses(text: string): Values {
   const expected = 'ip -j addr show';
   return objectsOf(text, expected).flatMap(link => {
     const name = nameOf(link, 'ifname', expected);
     const found = Array.isArray(link['addr_info']) ? (link['addr_info'] as readonly unknown[]).filter(isRecord) : [];
     return found
-      .filter(({ temporary }) => temporary !== true)
+      .filter(({ family, scope, temporary }) => family !== 'inet6' || (scope !== 'link' && temporary !== true))
       .map(one => {
         const { local, prefixlen, scope, peer } = one as Json;
         const far = peer === undefined ? '' : ` peer ${wordOf(peer)}`;
@@ -85,7 +87,8 @@ export function parseRoutes(text: string): Values {
     .map(route => {
       const { type, dev, gateway, metric, nexthops } = route;
       const to = nameOf(route, 'dst', expected);
-      const key = [type ?? '', to, metric === undefined ? '' : `metric ${wordOf(metric)}`].filter(Boolean).join(' ');
+      const kind = type === undefined ? '' : wordOf(type);
+      const key = [kind, to, metric === undefined ? '' : `metric ${wordOf(metric)}`].filter(Boolean).join(' ');
       const ways = [
         ...(gateway === undefined ? [] : [`via ${wordOf(gateway)}`]),
         ...(dev === undefined ? [] : [`dev ${wordOf(dev)}`]),

@@ -157,7 +157,8 @@ const ECN_SETTERS: Readonly<Record<string, string>> = {
 export function sonicPutBack(change: Change): string | undefined {
   const { section, key, was, is } = change;
   if (key === undefined || was === null || is === null) return undefined;
-  const cut = key.indexOf(' ');
+  // Fields of CONFIG_DB have no blanks in their names.
+  const cut = section === 'configuration' ? key.lastIndexOf(' ') : key.indexOf(' ');
   const [name, what] = cut < 0 ? [key, ''] : [key.slice(0, cut), key.slice(cut + 1)];
   switch (section) {
     case 'configuration':
