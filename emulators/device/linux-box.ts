@@ -109,7 +109,10 @@ export function linuxBox(options: LinuxBoxOptions): LinuxBox {
     if (file === undefined) return 'folder';
     if (file === 'cmdline') return () => process.args.map(word => `${word}\0`).join('');
     if (file === 'environ') return () => [...process.environ].map(([key, value]) => `${key}=${value}\0`).join('');
-    return file === 'comm' ? () => `${(process.args[0] ?? '').replace(/^.*\//, '').slice(0, 15)}\n` : undefined;
+    const comm = (process.args[0] ?? '').replace(/^.*\//, '').slice(0, 15);
+    if (file === 'comm') return () => `${comm}\n`;
+    // proc(5), up to the session; a group here is always a session.
+    return file === 'stat' ? () => `${pid} (${comm}) S 1 ${process.group} ${process.group}\n` : undefined;
   });
 
   /** What guards the lab, and what a session waits for, can not wait for a data plane that stands still. */

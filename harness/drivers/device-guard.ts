@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import pLimit from 'p-limit';
 import { DeviceError } from '../binding/device-error.ts';
 import { deviceError, excerpt, label } from './device-text.ts';
 import type { RunOptions, Shell, ShellResult } from './ssh.ts';
@@ -173,11 +174,11 @@ const SURVEY = [
   'true',
 ].join('; ');
 
-/** OpenSSH names each session's process after its user. Ours is an ancestor of this shell. */
+/** OpenSSH names each session's process after its user; from 9.8 on it is a program of its own. Ours is an ancestor of this shell. */
 const END_OTHER_SESSIONS = [
   "me=$$; mine=' '",
   'while [ "$me" -gt 1 ]; do mine="$mine$me "; me=$(cut -d " " -f 4 /proc/$me/stat); done',
-  'for p in $(pgrep -f "^sshd: ${SUDO_USER:-$(id -un)}@"); do case "$mine" in *" $p "*) ;; *) kill -TERM $p ;; esac; done',
+  'for p in $(pgrep -f "^sshd(-session)?: ${SUDO_USER:-$(id -un)}@"); do case "$mine" in *" $p "*) ;; *) kill -TERM $p ;; esac; done',
   'true',
 ].join('; ');
 
@@ -220,6 +221,11 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
   const { shell, prefix = '', allowed, ttlS } = options;
   const newId = options.newId ?? ((): string => `job-${randomBytes(5).toString('hex')}`);
   let marker: Marker | undefined;
+  let fences = true;
+  const inTurn = pLimit(1);
+  /** Where the device has no lock, at least our own commands do not cross: a renewal moves files that an arming makes. */
+  const run: Shell['run'] = (command, how) =>
+    fences ? shell.run(command, how) : inTurn(() => shell.run(command, how));
 
   const permitted = (command: string): string => {
     if (!allowed.some(form => form.test(command))) {
@@ -247,14 +253,14 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
     );
 
   /** Runs a verb of the guard and tells its own refusals from the command's result. */
-  const verb = async (words: readonly string[], run: RunOptions = {}): Promise<ShellResult> => {
+  const verb = async (words: readonly string[], how: RunOptions = {}): Promise<ShellResult> => {
     const [name = '', ...more] = words;
     const shown = `guard ${words.join(' ')}`;
     if (marker === undefined) throw fenced(shown, '');
     const held = marker;
     const command =
       `${prefix}sh ${GUARD_FOLDER}/guard ${name} ${printMarker(held)} ${more.map(quoted).join(' ')}`.trimEnd();
-    const result = await shell.run(command, run);
+    const result = await run(command, how);
     const { exitCode, stderr } = result;
     if (exitCode === 73 && stderr.includes('farspan: fenced by')) {
       throw fenced(shown, /farspan: fenced by (.*)/.exec(stderr)?.[1]?.trim() ?? '');
@@ -295,20 +301,23 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
           advice: 'A POSIX shell is needed, as root or with sudo.',
         });
       }
-      return parseSurvey(stdout);
+      const survey = parseSurvey(stdout);
+      ({ fences } = survey);
+      return survey;
     },
     async take({ marker: wanted, expected, holder, leaseS = ttlS }) {
       safeName(wanted.lease);
-      const file = `${GUARD_FOLDER}/guard`;
+      // Put in place by the take itself, under the lock: whoever is refused leaves the holder's program alone.
+      const file = `${GUARD_FOLDER}/guard.${wanted.lease}`;
       const words = [
         printMarker(wanted),
         quoted(expected === undefined ? '' : printMarker(expected)),
         ttlS,
         quoted(`${leaseS} ${label(holder)}`),
       ];
-      const install = `umask 077; mkdir -p ${GUARD_FOLDER} && printf '%s\\n' ${quoted(guardScript())} > ${file}.${wanted.lease} && mv ${file}.${wanted.lease} ${file}`;
-      const script = `${install} && sh ${file} take ${words.join(' ')}`;
-      const { exitCode, stdout, stderr } = await shell.run(`${prefix}sh -c ${quoted(script)}`);
+      const lay = `umask 077; mkdir -p ${GUARD_FOLDER} && printf '%s\\n' ${quoted(guardScript())} > ${file}`;
+      const script = `${lay} && sh ${file} take ${words.join(' ')}; c=$?; rm -f ${file}; exit $c`;
+      const { exitCode, stdout, stderr } = await run(`${prefix}sh -c ${quoted(script)}`);
       if (exitCode === 73) throw fenced('guard take', /farspan: fenced by (.*)/.exec(stderr)?.[1]?.trim() ?? '');
       if (exitCode !== 0) {
         throw deviceError({
@@ -324,7 +333,7 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
       const { stdout } = await done(['renew', String(ttlS)]);
       return firedOf(stdout.split('\n'));
     },
-    write: (command, run) => verb(['write', permitted(command)], run),
+    write: async (command, how) => verb(['write', permitted(command)], how),
     async arm(fault, undo) {
       await done(['arm', String(ttlS), safeName(fault), scriptOf(undo)]);
     },

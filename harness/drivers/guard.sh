@@ -1,5 +1,6 @@
 # Farspan's guard of one device. It lies in a folder that a reboot empties, and every command that changes the device goes through it:
 # a lease is compared and the command run under one lock, so that a holder whose lease was given away has no effect.
+# Without flock nothing is compared under a lock; the harness then sends one command at a time, and waits before it takes over.
 # Each undo has a timer on the device itself; without renewal it runs, with nobody connected.
 #
 #   sh guard VERB TOKEN LEASE [more]
@@ -23,6 +24,16 @@ holds() {
   exit 73
 }
 
+# Whether process $1 lives in a session of its own: until then, what ends this command ends it too, and without setsid it never lived.
+alone() {
+  n=0
+  while [ "$(cut -d ' ' -f 6 /proc/$1/stat 2> /dev/null)" != $1 ]; do
+    n=$((n + 1))
+    [ $n -lt 200 ] || return 1
+    sleep 0.01
+  done
+}
+
 # Fault $1, generation $2, $ttl seconds: the timer is started first and named in gen/ after that, so that at no instant none counts.
 start() {
   if [ -d /run/systemd/system ]; then
@@ -30,8 +41,9 @@ start() {
   else
     setsid nohup sh -c "sleep $ttl; exec sh $D/guard fire - $lease $1 $2" > /dev/null 2>&1 < /dev/null 9>&- &
     echo $! > $D/timer/$1.$2
+    alone $! || return 1
   fi
-  echo "$lease $2" > $D/new && mv $D/new $D/gen/$1
+  echo "$lease $2" > $D/new.$$ && mv $D/new.$$ $D/gen/$1
 }
 
 # Ends the timer of fault $1, generation $2, lease $3. One that goes on finds another generation in gen/ and does nothing.
@@ -67,13 +79,15 @@ case $verb in
   # EXPECTED ("TOKEN LEASE", or nothing) TTL HOLDER
   take)
     ttl=$5
-    mkdir -p $D/undo $D/gen $D/timer $D/jobs
     lock
     holds "$4"
+    # Only now: whoever is refused must not change the program of the holder, and a release may just have taken everything away.
+    mkdir -p $D/undo $D/gen $D/timer $D/jobs
+    [ ! -f $D/guard.$lease ] || mv $D/guard.$lease $D/guard || exit 1
     rearm
-    echo "$6" > $D/holder
+    printf '%s\n' "$6" > $D/holder
     echo 0 > $D/beat
-    echo "$token $lease" > $D/new && mv $D/new $D/lease
+    echo "$token $lease" > $D/new.$$ && mv $D/new.$$ $D/lease
     ;;
   # TTL; prints what timers have fired
   renew)
@@ -98,7 +112,7 @@ case $verb in
     shift 5
     lock
     holds "$token $lease"
-    printf '%s\n' "$@" > $D/new && mv $D/new $D/undo/$F && start $F 1
+    printf '%s\n' "$@" > $D/new.$$ && mv $D/new.$$ $D/undo/$F && start $F 1
     ;;
   # TTL JOB COMMAND UNDO...: armed and started in one go
   job)
@@ -108,7 +122,7 @@ case $verb in
     shift 6
     lock
     holds "$token $lease"
-    printf '%s\n' "$@" > $D/new && mv $D/new $D/undo/$F && start $F 1 && sh -c "$command" 9>&-
+    printf '%s\n' "$@" > $D/new.$$ && mv $D/new.$$ $D/undo/$F && start $F 1 && sh -c "$command" 9>&-
     ;;
   # FAULT
   disarm)
@@ -128,7 +142,7 @@ case $verb in
     holds "$token $lease"
     left=$(ls $D/undo)
     [ -z "$left" ] || { echo "farspan: still armed: $left" >&2; exit 76; }
-    rm -rf $D/undo $D/gen $D/timer $D/jobs $D/holder $D/beat $D/fired $D/lease $D/guard
+    rm -rf $D/undo $D/gen $D/timer $D/jobs $D/holder $D/beat $D/fired $D/lease $D/guard $D/new.*
     ;;
   # FAULT GENERATION: what a timer runs. The lease and the generation that it was started for must still be those of the fault.
   fire)
