@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Fingerprint } from '../binding/fingerprint.ts';
 import type { Read } from '../model/device-configuration.ts';
-import { escapeDeviceText, label } from './device-text.ts';
+import { escapeDeviceText, excerpt, label } from './device-text.ts';
 import { ParseError } from './parse-error.ts';
 import type { Shell, ShellResult } from './ssh.ts';
 
@@ -14,8 +14,8 @@ export interface Reading {
   readonly command: string;
   /** The values of each section. @throws ParseError */
   readonly parse: (text: string) => Readonly<Record<string, Values>>;
-  /** Exit codes besides 0 with which the answer is whole. */
-  readonly whole?: readonly number[];
+  /** Whether an answer with another exit code than 0 is whole all the same. Default: it is not. */
+  readonly whole?: (answer: Answer) => boolean;
   /** What to ask instead of this, as this device refuses it. Undefined: nothing. */
   readonly instead?: (answer: Answer) => Reading | undefined;
 }
@@ -61,39 +61,45 @@ const together = (readings: readonly Reading[]): string =>
     )
     .join('; ');
 
-/** The parts of an answer to `together`; undefined for what was not answered whole. */
+interface Part {
+  readonly lines: string[];
+  code: number | undefined;
+  ends: number;
+}
+
+/** An output of `together` by the number of the command. */
+function partsOf(text: string): ReadonlyMap<number, Part> {
+  const parts = new Map<number, Part>();
+  let part: Part | undefined;
+  for (const line of text.split('\n')) {
+    const [, at, code] = /^== farspan (\d{1,3})(?: (\d{1,3}))?$/.exec(line) ?? [];
+    if (at !== undefined && code === undefined) parts.set(Number(at), (part = { lines: [], code: undefined, ends: 0 }));
+    else if (part && at !== undefined && parts.get(Number(at)) === part) {
+      part.code = Number(code);
+      part.ends++;
+    } else part?.lines.push(line);
+  }
+  return parts;
+}
+
+/** The answers to `together`; undefined for one that was not whole. A program that prints our marks is not believed. */
 function apart({ stdout, stderr }: ShellResult, count: number): readonly (Answer | undefined)[] {
-  const parts = (
-    text: string,
-  ): readonly { readonly at: number; readonly lines: readonly string[]; readonly code?: number }[] => {
-    const found: { at: number; lines: string[]; code?: number }[] = [];
-    for (const line of text.split('\n')) {
-      const [, at, code] = /^== farspan (\d{1,3})(?: (\d{1,3}))?$/.exec(line) ?? [];
-      const last = found.at(-1);
-      if (at !== undefined && code === undefined) found.push({ at: Number(at), lines: [] });
-      else if (at !== undefined && last?.at === Number(at)) last.code = Number(code);
-      else if (last?.code === undefined) last?.lines.push(line);
-    }
-    return found;
-  };
-  const complaints = new Map(parts(stderr).map(({ at, lines }) => [at, lines.join('\n')]));
-  const answers = new Map(parts(stdout).map(part => [part.at, part]));
+  const [answers, complaints] = [partsOf(stdout), partsOf(stderr)];
   return Array.from({ length: count }, (_, at) => {
-    const { code, lines = [] } = answers.get(at) ?? {};
-    return code === undefined
-      ? undefined
-      : { exitCode: code, stdout: lines.join('\n'), stderr: complaints.get(at) ?? '' };
+    const { code, ends = 0, lines = [] } = answers.get(at) ?? {};
+    if (code === undefined || ends !== 1) return undefined;
+    return { exitCode: code, stdout: lines.join('\n'), stderr: complaints.get(at)?.lines.join('\n') ?? '' };
   });
 }
 
 function valuesOf(
-  { command, parse, whole = [] }: Reading,
+  { command, parse, whole = () => false }: Reading,
   answer: Answer | undefined,
 ): Read<Readonly<Record<string, Values>>> {
-  const unread = (why: string) => ({ unread: label(`${command}: ${why}`) });
+  const unread = (why: string) => ({ unread: label(`${excerpt(command, 80)}: ${why}`) });
   if (answer === undefined) return unread('no whole answer');
   const { exitCode, stdout, stderr } = answer;
-  if (exitCode !== 0 && !whole.includes(exitCode))
+  if (exitCode !== 0 && !whole(answer))
     return unread(`exit code ${exitCode}: ${stderr.trim() || stdout.trim() || 'no output'}`);
   try {
     return { value: parse(stdout) };
