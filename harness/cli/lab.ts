@@ -86,7 +86,7 @@ export const lab = {
     return EXIT.pass;
   },
 
-  /** Ends a quarantine by a person's word. The next reservation takes the device as one that nobody has looked at. */
+  /** Ends a quarantine or a suspicion by a person's word. The next reservation takes the device as one that nobody has looked at. */
   async releaseDevice({
     inventory,
     device,
@@ -106,12 +106,12 @@ export const lab = {
     const health = fileHealthStore({ folder: stateFolder(undefined, process.env) });
     const subject = { device, key: deviceKey(entry) };
     const before = health.of(subject);
-    if (before.health !== 'quarantined') {
-      say(`${device} is not quarantined; it is ${before.health}: ${before.reason}`);
+    if (before.health === 'good' || before.health === 'unknown') {
+      say(`Nothing keeps ${device} from being used; it is ${before.health}: ${before.reason}`);
       return EXIT.pass;
     }
     health.note(subject, { what: 'released', reason: because, by: leaseOwner() });
-    say(`${device} was quarantined since ${before.since ?? 'an unknown time'}: ${before.reason}`);
+    say(`${device} was ${before.health} since ${before.since ?? 'an unknown time'}: ${before.reason}`);
     say(`  released by ${leaseOwner()}: ${because}`);
     say(`  Look at it before the next run: npx farspan doctor --inventory ${inventory}`);
     return EXIT.pass;

@@ -229,8 +229,8 @@ program
   .requiredOption('--inventory <file>', 'the lab')
   .option('--discover', 'draft an inventory from what LLDP shows')
   .option('--json <file>', 'the whole report as data')
-  .option('--release <device>', 'end its quarantine, by your word')
-  .option('--because <text>', 'why it may be used again, with --release')
+  .option('--release <device>', 'it may be used again, by your word; with --because')
+  .option('--because <text>', 'why, with --release')
   .action(
     async (typed: {
       readonly inventory: string;

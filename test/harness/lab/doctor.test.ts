@@ -8,7 +8,8 @@ import { DeviceError } from '../../../harness/binding/device-error.ts';
 import type { Testbed } from '../../../harness/binding/testbed.ts';
 import { doctorBoard } from '../../../harness/cli/doctor-board.ts';
 import { parseSurvey } from '../../../harness/drivers/device-guard.ts';
-import { openShell } from '../../../harness/lab/connect.ts';
+import { DATE_COMMAND } from '../../../harness/lab/clock-offset.ts';
+import { connectDevice, openShell } from '../../../harness/lab/connect.ts';
 import { doctor, type DoctorOptions, type DoctorReport } from '../../../harness/lab/doctor.ts';
 import { checkCabling } from '../../../harness/lab/doctor/cabling.ts';
 import { judgeRefresh, judgeWidths } from '../../../harness/lab/doctor/counters.ts';
@@ -25,6 +26,8 @@ import { fileHealthStore } from '../../../harness/lab/health.ts';
 import { deviceKey, type Inventory, readInventory } from '../../../harness/lab/inventory.ts';
 import { labBinding } from '../../../harness/lab/lab-binding.ts';
 import { noteFailures } from '../../../harness/lab/note-failures.ts';
+import { clocksOf } from '../../../harness/model/clocks-of.ts';
+import type { RecordLine } from '../../../harness/model/record.ts';
 import { PAIR } from './survival/pair.ts';
 
 const GIB = 2 ** 30;
@@ -271,6 +274,66 @@ void t.test('a quarantined device is refused at once; a suspect one is looked at
   t.equal(await messageOf(reserve), 'it was reserved');
   t.match(health.of(subjectOf('span-north')), { health: 'good', reason: /^all checks passed; before: shaper: / });
 });
+
+void t.test(
+  'on wall time: a clock that is not disciplined is told, and a run reads all clocks from its start to its end',
+  async t => {
+    const paced = await startEmulatedLab({ topology: PAIR, seed: 1, directory: path.join(FOLDER, 'paced'), pace: 1 });
+    t.teardown(() => paced.close());
+    const inventory = path.join(FOLDER, 'paced', 'wall.yaml');
+    writeFileSync(inventory, paced.inventoryText.replace(/^clock: .*\n/m, ''));
+    // The devices' own date moves with the simulator's slices; in its place this machine's, 2.5 s ahead.
+    const startNs = process.hrtime.bigint();
+    const startUnixNs = BigInt(Date.now()) * 1_000_000n + 2_500_000_000n;
+    const connect: typeof connectDevice = async (name, options) => {
+      const opened = await connectDevice(name, options);
+      const read: typeof opened.read = async (command, run) => {
+        if (command !== DATE_COMMAND) return opened.read(command, run);
+        const unixNs = startUnixNs + process.hrtime.bigint() - startNs;
+        const stdout = `${unixNs / 1_000_000_000n}.${String(unixNs % 1_000_000_000n).padStart(9, '0')}\n`;
+        return { ...(await opened.read(command, run)), stdout };
+      };
+      return { ...opened, read };
+    };
+    const report = await examine(inventory, { refreshWithinMs: 500, connect });
+    t.same(
+      report.devices.map(({ device }) => [
+        device,
+        report.lines.find(({ subject, check }) => subject === device && check === 'time')?.ok,
+      ]),
+      report.devices.map(({ device }) => [device, false]),
+    );
+    const worstNs = Math.max(...report.devices.map(({ time }) => time?.boundNs ?? Number.POSITIVE_INFINITY));
+    t.ok(worstNs < 1e9, `2.5 s ahead, known to ${worstNs / 1e6} ms at worst`);
+    t.match(
+      report.lines.filter(({ check }) => check === 'refresh'),
+      [{ ok: 'unknown' }, { ok: 'unknown' }],
+      'without traffic nobody knows how old counters are',
+    );
+
+    const lines: RecordLine[] = [];
+    const testbed = await labBinding({ env: {}, connect }).reserve(PAIR, {
+      seed: 1,
+      record: line => void lines.push(line),
+      step: () => {},
+      options: { inventory, state: path.join(FOLDER, 'paced-state') },
+    });
+    const fault = { kind: 'span-cut', span: PAIR.spans.north, direction: 'both', light: 'lost' } as const;
+    const injected = await testbed.inject(fault, '1-span-cut');
+    await injected.heal();
+    t.same(await testbed.release(), { dirty: [] });
+    const clocks = clocksOf(lines);
+    const known = ['north', 'x1', 'xl'].map(node => clocks(node, injected.injectedNs ?? Number.NaN)?.boundNs);
+    t.ok(
+      known.every(boundNs => boundNs !== undefined && boundNs < 1e9),
+      `at the fault the clocks are known to ${known.map(ns => `${(ns ?? Number.NaN) / 1e6} ms`).join(', ')}`,
+    );
+    t.ok(
+      lines.filter(({ kind }) => kind === 'clock').length >= 4 * report.devices.length,
+      'begin, around the fault, end',
+    );
+  },
+);
 
 void t.test(
   'an error of a device that reaches the run makes it suspect; a lost lease and our mistakes do not',
