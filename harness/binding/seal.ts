@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { harmlessJson } from './harmless-json.ts';
 
 /**
  * Writes lines that each end with a checksum over themselves and the sum before them: CRC-32 (ISO 3309, as in gzip), chained. Any changed,
@@ -23,7 +24,7 @@ export function sealer(): Sealer {
   let sum = 0;
   return {
     seal(line) {
-      const json = JSON.stringify(line);
+      const json = harmlessJson(line);
       sum = crc32(json, sum);
       return `${json.slice(0, -1)},"sum":"${hex(sum)}"}\n`;
     },
@@ -87,7 +88,7 @@ function open<T>(bytes: Buffer, before: number): { readonly value: T; readonly s
 
 /** One object as a file of its own, with a checksum over it. */
 export const sealedObject = (value: object): string =>
-  `${JSON.stringify({ ...value, sum: hex(crc32(JSON.stringify(value))) }, undefined, 2)}\n`;
+  `${harmlessJson({ ...value, sum: hex(crc32(JSON.stringify(value))) }, 2)}\n`;
 
 /** The object of such a file; undefined when any byte of it is not as it was written. */
 export function unsealedObject<T extends object>(bytes: Buffer): T | undefined {

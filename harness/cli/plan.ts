@@ -1,9 +1,9 @@
 import type { PlanDescription } from '../run/describe-plan.ts';
 import { granularityOf, granularityText, granularityWords } from '../model/granularity.ts';
 import { print } from '../model/units.ts';
-import { sanitize } from '../../reports/index.ts';
 import { EXIT } from './exit-code.ts';
 import { playwrightRun } from './playwright-run.ts';
+import { printable } from './say.ts';
 import { UsageError } from './usage-error.ts';
 import { commandsOf } from './wire-commands.ts';
 import { settingsOf } from './world-settings.ts';
@@ -36,25 +36,27 @@ export async function describedPlans({
   return results.flatMap(result => {
     if (result.plan !== undefined) return [result.plan];
     const reason = result.errors[0] ?? 'it has no plan: an ordinary body can not be foreseen';
-    process.stderr.write(
-      `farspan: ${sanitize(`${result.file}:${result.line} "${result.title}": ${reason}`, { lines: true })}\n`,
-    );
+    process.stderr.write(`farspan: ${printable(`${result.file}:${result.line} "${result.title}": ${reason}`)}\n`);
     return [];
   });
 }
+
+/** Characters of the commands of one plan that are printed. */
+const MOST_COMMANDS = 8 * 2 ** 20;
 
 /** Prints phases, faults, deadlines, cost and, where devices are driven, the exact commands with their undo. */
 export async function plan(command: PlanCommand): Promise<number> {
   const plans = await describedPlans(command);
   if (plans.length === 0) {
     process.stderr.write(
-      `farspan: no scenario matches ${[...command.files, command.grep ?? ''].join(' ').trim() || 'this world'}.\n`,
+      `farspan: no scenario matches ${printable([...command.files, command.grep ?? ''].join(' ').trim()) || 'this world'}.\n`,
     );
     return EXIT.undecided;
   }
   for (const one of plans) {
-    process.stdout.write(`${summaryOf(one, command).join('\n')}\n`);
-    if (!command.worlds.includes('sim')) process.stdout.write(`${(await commandsOf(one, command)).join('\n')}\n`);
+    process.stdout.write(`${printable(summaryOf(one, command).join('\n'))}\n`);
+    if (!command.worlds.includes('sim'))
+      process.stdout.write(`${printable((await commandsOf(one, command)).join('\n'), MOST_COMMANDS)}\n`);
     process.stdout.write('\n');
   }
   process.stdout.write(`${plans.length} ${plans.length === 1 ? 'scenario' : 'scenarios'}. Nothing was sent.\n`);

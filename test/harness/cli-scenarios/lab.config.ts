@@ -5,7 +5,7 @@ import type { ScenarioOptions } from '../../../harness/playwright/scenario.ts';
 const { FARSPAN_SEED = '7', FARSPAN_OPTIONS = '{}', FARSPAN_RUNS = 'runs' } = process.env;
 
 export default defineConfig<ScenarioOptions>({
-  testDir: '.',
+  testDir: process.env['FARSPAN_TEST_SCENARIOS'] ?? '.',
   testMatch: '**/*.scenario.ts',
   testIgnore: '**/broken/**',
   outputDir: `${FARSPAN_RUNS}/playwright`,

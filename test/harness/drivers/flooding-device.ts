@@ -24,7 +24,8 @@ const HOSTILE = Buffer.alloc(32 * 1024, '\u001b[2J\u202e\u0000\u009b31m\r\n');
 
 /**
  * A device whose command is how it floods: `stdout`, `stderr`, `both`, `single bytes`, `ignores close` (goes on after the channel was
- * closed, with window), `ignores all` (neither close nor window); `fine` answers `done`. Login as anybody.
+ * closed, with window), `ignores all` (neither close nor window). `fine` answers `done`, `split` sends UTF-8 byte by byte and the last
+ * rune by half, `fails …` never ends. Login as anybody.
  */
 export async function floodingDevice(): Promise<FloodingDevice> {
   const keys = ed25519Key('flooding');
@@ -60,6 +61,14 @@ function flood(channel: ssh2.ServerChannel, socket: net.Socket, how: string): vo
   channel.resume();
   if (how === 'fine') {
     channel.write('done\n');
+    channel.exit(0);
+    channel.end();
+    return;
+  }
+  if (how.startsWith('fails')) return;
+  if (how === 'split') {
+    for (const byte of Buffer.from('\u4e2d\u{1f600}'.repeat(500))) channel.write(Buffer.of(byte));
+    channel.write(Buffer.of(0xff, 0xe2, 0x82, 0x21));
     channel.exit(0);
     channel.end();
     return;
