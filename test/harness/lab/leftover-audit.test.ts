@@ -8,6 +8,7 @@ import { startEmulatedLab } from '../../../emulators/device/emulated-lab.ts';
 import type { Change, Fingerprint, Fingerprinted } from '../../../harness/binding/fingerprint.ts';
 import { connectDevice, openShell } from '../../../harness/lab/connect.ts';
 import { readInventory } from '../../../harness/lab/inventory.ts';
+import { labBinding } from '../../../harness/lab/lab-binding.ts';
 import { virtualClock } from '../../../harness/lab/lab-clock.ts';
 import {
   blame,
@@ -19,8 +20,9 @@ import {
   type TimedStep,
 } from '../../../harness/lab/leftover-audit.ts';
 import type { Read } from '../../../harness/model/device-configuration.ts';
+import type { Fault } from '../../../harness/model/fault.ts';
 import { DEFAULT_FABRIC } from '../../../harness/model/fabric-settings.ts';
-import { cable, type Topology } from '../../../harness/model/topology.ts';
+import { cable, type Link, type Span, type SwitchNode, type Topology } from '../../../harness/model/topology.ts';
 
 /** Fingerprints that are changed at one place each. */
 const CHANGES = Number(process.env['FARSPAN_AUDIT_CHANGES'] ?? 1000);
@@ -485,6 +487,43 @@ void t.test(
       await audit.check('xl');
       await run('span-north', 'ip link set dev eth1 up; ip link set dev eth2 up');
       ended();
+      t.same(
+        (await audit.end()).map(({ words }) => words),
+        [],
+      );
+    });
+
+    await t.test('a whole run under a lease, with load, probes and six faults, leaves nothing', async t => {
+      const audit = await begin();
+      const state = path.join(directory, 'state');
+      const testbed = await labBinding().reserve(TOPOLOGY, {
+        seed: 1,
+        record: () => {},
+        step: () => {},
+        options: { inventory: lab.inventory, state },
+      });
+      const load = await testbed.start({ kind: 'all-reduce', algorithm: 'ring', bytes: '1 MB' });
+      const probes = await testbed.probe({ phase: 'all', packetsPerSecond: 1000 });
+      const span = TOPOLOGY.spans['north'] as Span;
+      const both = { span, direction: 'both' } as const;
+      const faults: Readonly<Record<string, Fault>> = {
+        flap: { kind: 'span-flap', span, every: '10 ms', down: '2 ms', light: 'lost' },
+        cut: { kind: 'span-cut', ...both, light: 'lost' },
+        dark: { kind: 'span-cut', ...both, light: 'kept' },
+        degrade: { kind: 'span-degrade', ...both, amount: { loss: '1 %' } },
+        link: { kind: 'link-down', link: TOPOLOGY.links[0] as Link },
+        boot: { kind: 'switch-reboot', switch: TOPOLOGY.switches[0] as SwitchNode, takes: '50 ms' },
+      };
+      const unhealed: string[] = [];
+      for (const [id, fault] of Object.entries(faults)) {
+        const injected = await testbed.inject(fault, id);
+        await clock.elapse({ forNs: 5e6 });
+        if (!(await injected.heal()).verified) unhealed.push(id);
+      }
+      t.same(unhealed, []);
+      await probes.stop();
+      await load.stop();
+      t.same(await testbed.release(), { dirty: [] });
       t.same(
         (await audit.end()).map(({ words }) => words),
         [],
