@@ -56,7 +56,7 @@ export function readRun(
     notes: [
       ...(truncated === undefined ? [] : [`${RUN_FILES.record}: ${truncated}`]),
       ...(missingSteps === undefined ? [] : [`${RUN_FILES.steps}: ${missingSteps}`]),
-      ...(host.why === undefined ? [] : [`${RUN_FILES.host} is left out: ${host.why}`]),
+      ...(host.why === undefined ? [] : [`${RUN_FILES.host}: what it says of the machine is left out; ${host.why}`]),
     ],
   };
 }

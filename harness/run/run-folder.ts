@@ -175,10 +175,10 @@ const endless = (count: number): string => `it stops after line ${count} without
 const otherFormat = (file: string, format: unknown): EvidenceError =>
   new EvidenceError(`${file} has format ${String(format)}; this Farspan reads format ${RECORD_FORMAT}.`);
 
-/** Records of format 1 had no checksums. */
+/** A record of another format may have no checksums, as format 1 had none; then the line says itself what it is. */
 function nothingIn(file: string, bytes: Buffer, truncated: string | undefined): EvidenceError {
   const text = bytes.subarray(0, bytes.indexOf('\n')).toString();
-  const format = /^\{"kind":"run","format":(\d+)/.exec(text)?.[1];
+  const format = text.includes('"sum":') ? undefined : /^\{"kind":"run","format":(\d+)/.exec(text)?.[1];
   return format === undefined || format === String(RECORD_FORMAT)
     ? new EvidenceError(`${file} holds no line${truncated === undefined ? '' : `: ${truncated}`}.`)
     : otherFormat(file, format);
@@ -220,7 +220,7 @@ export const readAttachment = (folder: string, name: string, disk: Disk = realDi
  * @throws EvidenceError when it can not be read, or is not as it was written
  */
 export function readVerdict(folder: string, disk: Disk = realDisk): StoredVerdict | undefined {
-  const stored = readObject<RunVerdict & { readonly record: string }>(path.join(folder, RUN_FILES.verdict), disk);
+  const stored = readObject<RunVerdict & Pick<StoredVerdict, 'record'>>(path.join(folder, RUN_FILES.verdict), disk);
   if (stored === undefined) return undefined;
   const { record, ...verdict } = stored;
   return { verdict, record };
@@ -268,7 +268,7 @@ function readObject<T extends object>(file: string, disk: Disk): T | undefined {
   const value = unsealedObject<T>(bytes);
   if (value === undefined)
     throw new EvidenceError(
-      `${file} was changed or damaged: its checksum does not fit.\n  The record is judged anew with: farspan judge ${path.dirname(file)}`,
+      `${file} was changed or damaged: its checksum does not fit.\n  What is beside the record is made anew with: farspan judge ${path.dirname(file)}`,
     );
   return value;
 }

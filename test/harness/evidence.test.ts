@@ -14,7 +14,7 @@ import { type FailingDisk, failingDisk, slowDisk } from './failing-disk.ts';
 import { PAIR } from './lab/survival/pair.ts';
 
 /** Of the calls that write a line, how many are made to fail, spread over the run; every other call fails in turn anyway. */
-const LINES = Number(process.env['FARSPAN_FAILED_LINES'] ?? 20);
+const LINES = Number(process.env['FARSPAN_FAILED_LINES'] ?? 12);
 
 const scratch = await mkdtemp(path.join(os.tmpdir(), 'farspan-evidence-'));
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
