@@ -4,7 +4,7 @@ import type { PortRef } from '../model/topology.ts';
 import { print } from '../model/units.ts';
 import type { Way } from './device-change.ts';
 import { wayAt, waysOf } from './device-change.ts';
-import { deviceOf, type OpenLab, switchOf } from './open-lab.ts';
+import { deviceOf, type OpenLab } from './open-lab.ts';
 
 /** Delays closer than this are equal: `tc` prints netem's delay to about six significant digits. */
 const SAME_DELAY = 1e-4;
@@ -84,46 +84,4 @@ export async function captureBaseline(lab: OpenLab): Promise<Baseline> {
     shaper: (span, way) => found(shapers, `${span} ${way}`),
     adminUp: ({ node, port }) => found(admin, `${node} ${port}`),
   };
-}
-
-/** What differs from the baseline now, one line each with the command that puts it right. What can not be read counts as different. */
-export async function leftovers(lab: OpenLab, baseline: Baseline): Promise<readonly string[]> {
-  const failed = (what: string, error: unknown): string =>
-    `${what} could not be read: ${(error as Error).message.split('\n')[0]}`;
-  const shapers = [...lab.shapers.keys()].flatMap(span =>
-    waysOf('both').map(async way => {
-      const { read, box } = shaperAt(lab, span);
-      const device = lab.solution.spans.get(span)?.device ?? span;
-      try {
-        const [was, is] = [baseline.shaper(span, way), await read(way)];
-        if (sameShaper(was, is)) return [];
-        const dev = box(way) === 'a-to-b' ? 'eth2' : 'eth1';
-        const light = was.light === is.light ? [] : [`ip link set dev ${dev} ${was.light ? 'up' : 'down'}`];
-        const netem = sameShaper({ ...was, light: is.light }, is) ? [] : [`put back with tc: ${was.raw}`];
-        return [
-          `${device} (span ${span} ${way}): found ${shaperWords(was)}; left ${shaperWords(is)}. On ${device}: ${[...light, ...netem].join('; ')}`,
-        ];
-      } catch (error) {
-        return [failed(`${device} (span ${span} ${way})`, error)];
-      }
-    }),
-  );
-  const ports = [...lab.switches.keys()].map(async node => {
-    const device = deviceOf(lab, node);
-    try {
-      const now = await switchOf(lab, node).ports();
-      return lab.solution.portsOf(node).flatMap(({ name, port }) => {
-        const was = baseline.adminUp({ node, port: name });
-        const is = now.get(port)?.adminUp;
-        if (is === was) return [];
-        const word = (up: boolean | undefined): string => (up === undefined ? 'missing' : up ? 'up' : 'shut');
-        return [
-          `${device} port ${port}: found ${word(was)}; left ${word(is)}. On ${device}: sudo config interface ${was ? 'startup' : 'shutdown'} ${port}`,
-        ];
-      });
-    } catch (error) {
-      return [failed(device, error)];
-    }
-  });
-  return (await Promise.all([...shapers, ...ports])).flat();
 }

@@ -8,6 +8,7 @@ import {
   LeaseLost,
   LeaseRefused,
   type LeaseStore,
+  LeaseStoreFailed,
   type StoredLease,
   type TakeLease,
 } from './lease-store.ts';
@@ -59,24 +60,21 @@ interface Row {
  * Leases in one SQLite file, for the runners of one machine: its transactions make a take all or nothing, its locks end with the process
  * that holds them. Time is the machine's monotonic clock, so a stepped wall clock neither ends nor stretches a lease; a lease of an
  * earlier boot has ended, and so has one whose process is gone (by pid, start and boot, never by the pid alone).
+ *
+ * @throws LeaseStoreFailed
  */
 export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
   const { folder } = options;
   const monotonicS = options.monotonicS ?? ((): number => Number(process.hrtime.bigint() / 1000n) / 1e6);
   const now = options.now ?? ((): Date => new Date());
   const self = options.process ?? thisProcess;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const database = new Database(path.join(folder, 'leases.db'));
-  database.pragma(`busy_timeout=${BUSY_MS}`);
-  // A lease that was answered must outlive a power cut.
-  database.pragma('synchronous=FULL');
-  database.pragma('foreign_keys=ON');
-  database.exec(TABLES);
+  const file = path.join(folder, 'leases.db');
+  const database = guarded(file, () => open(folder, file));
 
   const all = <T>(sql: string, ...values: readonly unknown[]): readonly T[] =>
     database.prepare(sql).all(...values) as T[];
   const run = (sql: string, ...values: readonly unknown[]): number => database.prepare(sql).run(...values).changes;
-  const transaction = <T>(act: () => T): T => database.transaction(act).immediate();
+  const transaction = <T>(act: () => T): T => guarded(file, () => database.transaction(act).immediate());
 
   const devicesOf = (id: string): readonly string[] =>
     all<{ key: string }>('select key from device where lease = ? order by key', id).map(({ key }) => key);
@@ -124,8 +122,19 @@ export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
     const { host, pid, started, boot } = wanted.byHand === true ? { ...self(), ...NOBODY } : self();
     run(
       'insert into lease values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ...[lease.id, lease.token, lease.owner, lease.reason, lease.lab, lease.inventory, lease.takenAt, lease.ttlS],
-      ...[monotonicS(), host, pid, started, boot],
+      lease.id,
+      lease.token,
+      lease.owner,
+      lease.reason,
+      lease.lab,
+      lease.inventory,
+      lease.takenAt,
+      lease.ttlS,
+      monotonicS(),
+      host,
+      pid,
+      started,
+      boot,
     );
     run('insert into given values (?)', lease.id);
     for (const key of lease.devices) run('insert into device values (?, ?)', key, lease.id);
@@ -148,10 +157,43 @@ export function fileLeaseStore(options: FileLeaseStoreOptions): LeaseStore {
     renew: async lease => transaction(() => renew(lease)),
     release: async lease => void transaction(() => run('delete from lease where id = ?', lease.id)),
     break: async id => transaction(() => run('delete from lease where id = ?', id)) > 0,
-    knows: async id => all('select 1 from given where id = ?', id).length > 0,
-    list: async () => transaction(() => all<Row>('select * from lease order by token').map(stored)),
+    // Reading takes no lock for writing, so that a full disk still says who holds what.
+    knows: async id => guarded(file, () => all('select 1 from given where id = ?', id).length > 0),
+    list: async () =>
+      guarded(file, () =>
+        database.transaction(() => all<Row>('select * from lease order by token').map(stored)).deferred(),
+      ),
     close: () => void database.close(),
   };
+}
+
+function open(folder: string, file: string): Database.Database {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const database = new Database(file);
+  database.pragma(`busy_timeout=${BUSY_MS}`);
+  // A lease that was answered must outlive a power cut.
+  database.pragma('synchronous=FULL');
+  database.pragma('foreign_keys=ON');
+  database.exec(TABLES);
+  return database;
+}
+
+/** Tells what the store decides from what the disk does not do. */
+function guarded<T>(file: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof LeaseRefused || error instanceof LeaseLost) throw error;
+    const { message, code } = error as Error & { code?: string };
+    const busy = code?.startsWith('SQLITE_BUSY') === true || /database is locked/.test(message);
+    throw new LeaseStoreFailed(
+      `${file}: ${message}\n  Nobody is given a lease without its store. ` +
+        (busy
+          ? `Another process has it for longer than ${BUSY_MS / 1000} s: is one stopped?`
+          : 'Is the disk full, or the folder read-only?'),
+      { busy, cause: error },
+    );
+  }
 }
 
 function refusal({ lab, owner, reason, takenAt, leftS, id }: StoredLease): string {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Binding, ReserveOptions } from '../binding/binding.ts';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import { DeviceError } from '../binding/device-error.ts';
+import { type Disk, realDisk } from '../binding/disk.ts';
 import type { Host } from '../binding/host.ts';
 import type { SpanShaper } from '../binding/span-shaper.ts';
 import type { Switch } from '../binding/switch.ts';
@@ -23,18 +24,22 @@ import { type Journal, openJournal } from './journal.ts';
 import { LabDirty, refuseDirtyLab } from './lab-dirty.ts';
 import { holds, type Lease, LeaseRefused, type LeaseStore } from './lease-store.ts';
 import { leaseOwner } from './lease-owner.ts';
+import { startAudit } from './leftover-audit.ts';
 import { listenForTraps } from './listen-for-traps.ts';
 import { suggest } from './near-miss.ts';
 import { noteFailures } from './note-failures.ts';
-import type { OpenLab } from './open-lab.ts';
+import { nowOf, type OpenLab } from './open-lab.ts';
 import { requireLabRole } from './require-lab-role.ts';
 import { refuseNarrowCounters } from './refuse-narrow-counters.ts';
 import { rightBox } from './right-box.ts';
-import { dropCheckpoints, type Safekeeping } from './safekeeping.ts';
+import type { Safekeeping } from './safekeeping.ts';
 import { type Solution, solve } from './solver.ts';
 import { stateFolder } from './state-folder.ts';
 import { thisProcess } from './this-process.ts';
 import { withoutSecrets } from './without-secrets.ts';
+
+/** Links and sessions come back a while after the last heal: first pause between two looks at them, and how long they are looked at. */
+const SETTLE_NS = { virtual: { firstNs: 1e6, withinNs: 1e9 }, wall: { firstNs: 500e6, withinNs: 60e9 } };
 
 /** Options of this world; those that a lab provider reads pass through unread. */
 const OWN_OPTIONS = ['inventory', 'state', 'lease'];
@@ -46,6 +51,8 @@ export interface LabBindingParts {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Called between two steps of lease, journal and undo, for tests that stop or kill the process there. */
   readonly boundary?: (name: string) => void;
+  /** Where the journal lies; one that fails is for tests. */
+  readonly disk?: Disk;
 }
 
 function inventoryFile(options: Readonly<Record<string, string>>): string {
@@ -98,7 +105,7 @@ function places(solution: Solution): readonly { readonly node: string; readonly 
 async function openAll(
   inventory: Inventory,
   solution: Solution,
-  options: Required<LabBindingParts> & Pick<ReserveOptions, 'step'>,
+  options: Required<Pick<LabBindingParts, 'connect' | 'env'>> & Pick<ReserveOptions, 'step'>,
 ): Promise<readonly Named[]> {
   const results = await Promise.allSettled(
     places(solution).map(async ({ node, device }) => ({
@@ -154,6 +161,7 @@ export function labBinding({
   connect = connectDevice,
   env = process.env,
   boundary = () => {},
+  disk = realDisk,
 }: LabBindingParts = {}): Binding {
   return {
     async reserve(topology: Topology, options: ReserveOptions): Promise<Testbed> {
@@ -168,6 +176,7 @@ export function labBinding({
           connect,
           env,
           boundary,
+          disk,
         }),
       );
       return withoutSecrets<Testbed>(testbed, secrets);
@@ -179,7 +188,7 @@ async function reserveLab(
   topology: Topology,
   options: ReserveOptions & Required<LabBindingParts> & { readonly inventory: Inventory },
 ): Promise<Testbed> {
-  const { record, step, signal, inventory, connect, env, boundary } = options;
+  const { record, step, signal, inventory, connect, env, boundary, disk } = options;
   const solution = solve(topology, inventory);
   requireLabRole(
     inventory,
@@ -212,7 +221,7 @@ async function reserveLab(
     await refuseDirtyLab({ state, keys: Object.values(keys), store, inventory: file });
     const health = fileHealthStore({ folder: state });
     await admitDevices(Object.keys(keys), { inventory, health, store, clock, env, connect });
-    const named = await openAll(inventory, solution, { connect, env, boundary, step });
+    const named = await openAll(inventory, solution, { connect, env, step });
     undo.push(async () => {
       await closeAll(named);
       return [];
@@ -250,12 +259,20 @@ async function reserveLab(
     undo.push(async () => {
       const left = await lease.release();
       boundary('given back');
-      if (left.length === 0 && journal?.unclosed().length === 0) journal.close();
+      const unclosed = journal?.unclosed() ?? [];
+      if (left.length === 0 && unclosed.length === 0) journal?.close();
       else journal?.leave();
-      return left;
+      if (unclosed.length === 0) return left;
+      return [
+        ...left,
+        `the journal does not say that ${unclosed.join(', ')} was healed: farspan recover --inventory ${file}`,
+      ];
     });
+    // A run that held the lab when this one looked may have died before its lease was given to this one.
+    await refuseDirtyLab({ state, keys: Object.values(keys), store, inventory: file });
     journal = openJournal({
       state,
+      disk,
       header: {
         lease: lease.lease.id,
         token: lease.lease.token,
@@ -332,8 +349,14 @@ async function reserveLab(
       quarantine: async (device, reason) => noteHealth(device, { what: 'unhealed', reason, by: leaseOwner() }),
       boundary,
     };
-    undo.push(() => dropCheckpoints(keep));
-    testbed = await labTestbed({ lab, keep, baseline, close: giveBack });
+    const audit = await startAudit({
+      devices: new Map(named.map(({ device, opened }) => [device, opened.driver])),
+      now: () => nowOf(lab),
+      elapse: ns => clock.elapse({ forNs: ns }),
+      settle: SETTLE_NS[clock.kind],
+    });
+    for (const words of audit.unread) event('farspan', `not compared at the end: ${words}`);
+    testbed = await labTestbed({ lab, keep, baseline, audit, close: giveBack });
     if (lost) testbed.break(lost);
     return noteFailures(testbed, ({ device, tried, answer }) =>
       noteHealth(device, { what: 'broke', reason: `${tried}: ${answer.split('\n')[0] ?? ''}`, by: leaseOwner() }),

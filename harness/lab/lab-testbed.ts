@@ -7,13 +7,15 @@ import { beyond, type Fault } from '../model/fault.ts';
 import type { Load } from '../model/load.ts';
 import type { RecordLine } from '../model/record.ts';
 import type { Topology } from '../model/topology.ts';
-import { type Baseline, leftovers } from './baseline.ts';
+import type { Baseline } from './baseline.ts';
 import { CounterHistory } from './counter-history.ts';
+import { changesOf } from './device-change.ts';
 import { inject } from './inject.ts';
+import type { LeftoverAudit } from './leftover-audit.ts';
 import { suggest } from './near-miss.ts';
-import type { Safekeeping } from './safekeeping.ts';
+import { dropCheckpoints, type Safekeeping } from './safekeeping.ts';
 import { type ObserveOptions, observeAll, sampleSwitches } from './observe.ts';
-import { nowOf, type OpenLab } from './open-lab.ts';
+import { deviceOf, nowOf, type OpenLab } from './open-lab.ts';
 import { type LabLoad, refusesLoad, runLoad } from './run-load.ts';
 import { findRoutes, type ProbeRoute, runProbes } from './run-probes.ts';
 import { StaleSamples } from './stale-samples.ts';
@@ -28,6 +30,8 @@ export interface LabTestbedOptions {
   readonly lab: OpenLab;
   readonly keep: Safekeeping;
   readonly baseline: Baseline;
+  /** How every device was found, and whose doing it is when it is not so any more. */
+  readonly audit: LeftoverAudit;
   /** Gives the lease back, closes journal, sessions and trap receiver; called once. Resolves with what could not be given back. */
   readonly close: () => Promise<readonly string[]>;
 }
@@ -39,6 +43,7 @@ export class LabTestbed implements Testbed {
   readonly #lab: OpenLab;
   readonly #keep: Safekeeping;
   readonly #baseline: Baseline;
+  readonly #audit: LeftoverAudit;
   readonly #close: LabTestbedOptions['close'];
   readonly #history = new CounterHistory();
   readonly #quiet = new Map<string, number>();
@@ -52,7 +57,7 @@ export class LabTestbed implements Testbed {
   #routes: Promise<readonly ProbeRoute[]> | undefined;
   #released: ReturnType<Testbed['release']> | undefined;
 
-  constructor({ lab, keep, baseline, close }: LabTestbedOptions) {
+  constructor({ lab, keep, baseline, audit, close }: LabTestbedOptions) {
     this.name = lab.inventory.name;
     this.#lab = lab;
     // Virtual time stands still while it is read, and an emulated agent that caches says so by its measured period.
@@ -60,6 +65,7 @@ export class LabTestbed implements Testbed {
     this.#stale = new StaleSamples(node => lab.refreshNs?.get(node) ?? unmeasured);
     this.#keep = keep;
     this.#baseline = baseline;
+    this.#audit = audit;
     this.#close = close;
   }
 
@@ -111,13 +117,14 @@ export class LabTestbed implements Testbed {
     }
     // Paths are looked for before the load fills the queues, and outside of any phase.
     await this.#findRoutes();
+    const ended = this.#audit.begin({ what: `load ${load.kind}`, devices: this.#hosts() });
     const running = await runLoad(this.#lab, load).catch((error: unknown) => {
       if (maybeApplied(error))
         this.#unsure.push(`the load may have started and still run: ${(error as Error).message}`);
       throw error;
     });
     this.#loads.push(running);
-    return running;
+    return { ...running, stop: () => running.stop().finally(ended) };
   }
 
   async probe(options: { readonly phase: string; readonly packetsPerSecond: number }): Promise<RunningProbes> {
@@ -126,9 +133,10 @@ export class LabTestbed implements Testbed {
     const delayNs = ({ span, direction }: ProbeRoute): number =>
       Object.hasOwn(spans, span) ? this.#baseline.shaper(span, direction).delayNs : 0;
     const unsure = (words: string): void => void this.#unsure.push(words);
+    const ended = this.#audit.begin({ what: `probes of ${options.phase}`, devices: this.#hosts() });
     const probes = await runProbes(this.#lab, { ...options, delayNs, unsure, routes: await this.#findRoutes() });
     this.#probes.push(probes);
-    return probes;
+    return { stop: () => probes.stop().finally(ended) };
   }
 
   async inject(fault: Fault, id: string): Promise<InjectedFault> {
@@ -202,13 +210,24 @@ export class LabTestbed implements Testbed {
   }
 
   async #inject(fault: Fault, id: string): Promise<InjectedFault> {
-    const injected = await inject({
+    const devices = changesOf(fault, this.#lab.solution).map(({ device }) => device);
+    const ended = this.#audit.begin({ what: `fault ${id}`, devices });
+    const kept = await inject({
       lab: this.#lab,
       keep: this.#keep,
       baseline: this.#baseline,
       fault,
       id,
     });
+    const heal = async (): ReturnType<InjectedFault['heal']> => {
+      const outcome = await kept.heal();
+      ended();
+      // Now rather than at the end: what differs here is this fault's doing.
+      for (const device of devices) await this.#audit.check(device);
+      return outcome;
+    };
+    let healing: ReturnType<InjectedFault['heal']> | undefined;
+    const injected: InjectedFault = { ...kept, heal: () => (healing ??= heal()) };
     if (fault.kind !== 'switch-reboot') return injected;
     const { name } = fault.switch;
     this.#history.breakNode(name);
@@ -222,6 +241,11 @@ export class LabTestbed implements Testbed {
         return outcome;
       },
     };
+  }
+
+  /** Inventory names of the hosts. */
+  #hosts(): readonly string[] {
+    return [...this.#lab.hosts.keys()].map(node => deviceOf(this.#lab, node));
   }
 
   #findRoutes(): Promise<readonly ProbeRoute[]> {
@@ -254,7 +278,9 @@ export class LabTestbed implements Testbed {
     await Promise.all(this.#loads.map(load => load.stop().catch(failed(`the load on ${load.host} may still run`))));
     await this.#lab.clocks?.read();
     dirty.push(...this.#unsure);
-    dirty.push(...(await leftovers(this.#lab, this.#baseline)));
+    // The second way back is given up only when the first one did: and before it would count as a leftover itself.
+    if (this.#keep.journal.unclosed().length === 0) dirty.push(...(await dropCheckpoints(this.#keep)));
+    dirty.push(...(await this.#audit.end()).map(({ words }) => words));
     await this.#writeTruth();
     dirty.push(...(await this.#close()));
     return { dirty };

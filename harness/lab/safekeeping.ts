@@ -73,7 +73,7 @@ export async function secure(keep: Safekeeping, fault: KeptFault): Promise<void>
     journal.state(id, 'armed');
   } catch (error) {
     await Promise.allSettled(
-      changes.map(({ device, undo }) => (undo.length > 0 ? guardOf(keep, device).disarm(id) : undefined)),
+      changes.map(async ({ device, undo }) => (undo.length > 0 ? guardOf(keep, device).disarm(id) : undefined)),
     );
     journal.state(id, 'closed', 'never injected');
     throw error;

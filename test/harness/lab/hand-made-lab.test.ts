@@ -162,7 +162,9 @@ void t.test('a load whose start was sent and not answered may still run: the lab
     Object.assign(lab, { inventory: { name: 'hand-made', devices } });
     Object.assign(lab.solution, { devices: new Map(lab.topology.hosts.map(({ name }) => [name, name])) });
     const baseline = {} as Baseline;
-    const testbed = await labTestbed({ lab, keep: openKeep(lab, { devices: {} }), baseline, close: async () => [] });
+    const audit = { unread: [], begin: () => () => {}, check: async () => {}, end: async () => [] };
+    const keep = openKeep(lab, { devices: {} });
+    const testbed = await labTestbed({ lab, keep, baseline, audit, close: async () => [] });
     await t.rejects(testbed.start({ kind: 'all-reduce', bytes: '1 MiB', algorithm: 'ring' }), /mpirun failed: lost/);
     const { dirty } = await testbed.release();
     if (cause) t.match(dirty, [/^the load may have started and still run: a-host-1: mpirun failed/]);
