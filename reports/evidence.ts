@@ -57,8 +57,11 @@ function refusals(steps: readonly Step[]): string {
   return count === 0 ? '' : `, ${count} answered with an error code`;
 }
 
-/** Every command that was sent, by device, with its raw answer; bounded, and it says what it leaves out. */
-export function stepsTree(steps: readonly Step[]): Markup {
+/** Every command that was sent, by device, with its raw answer; bounded, and it says what it leaves out, or what could not be read. */
+export function stepsTree(steps: readonly Step[], missing = ''): Markup {
+  const end =
+    missing === '' ? '' : html`<p class="bad">✗ Not all steps can be read: ${missing} (<code>steps.ndjson</code>).</p>`;
+  if (end !== '' && steps.length === 0) return end;
   if (steps.length === 0)
     return html`<p class="quiet">No command was sent to a device: this world is simulated, or no steps were kept.</p>`;
   let room = MOST_STEPS_TEXT;
@@ -70,7 +73,7 @@ export function stepsTree(steps: readonly Step[]): Markup {
   return html`<ul class="tree">${[...groupBy(shown, ({ device }) => device)].map(
     ([device, list]) =>
       html`<li><details><summary><b>${device}</b> <span class="quiet">${list.length} ${list.length === 1 ? 'command' : 'commands'}${refusals(list)}</span></summary><ol class="tree">${list.map(stepItem)}</ol></details></li>`,
-  )}</ul>${left > 0 ? html`<p class="quiet">${left} more steps not shown; all ${steps.length} are in the run's <code>steps.ndjson</code>.</p>` : ''}`;
+  )}</ul>${left > 0 ? html`<p class="quiet">${left} more steps not shown; all ${steps.length} are in the run's <code>steps.ndjson</code>.</p>` : ''}${end}`;
 }
 
 /** What devices said by themselves. In a lab each with how well its instant is known, and in an order only where that allows one. */

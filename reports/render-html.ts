@@ -18,6 +18,8 @@ export interface ReportedRun {
   readonly verdict: RunVerdict;
   /** The sidecar of commands and answers; empty in `sim`. */
   readonly steps: readonly Step[];
+  /** Why there may be more of them than could be read; absent when these are all. */
+  readonly stepsMissing?: string;
   /** The sidecar of facts about the machine that ran it. */
   readonly host?: Readonly<Record<string, unknown>>;
   /** Where a simulator behind the devices knows the truth. */
@@ -43,7 +45,7 @@ function plotSection(data: PlotData): Markup {
  * All text comes from scenarios and devices and is treated as hostile.
  */
 export function renderHtml(reported: ReportedRun): string {
-  const { lines, verdict, steps, host, errors = [], kpiErrors = [], series = [] } = reported;
+  const { lines, verdict, steps, stepsMissing, host, errors = [], kpiErrors = [], series = [] } = reported;
   const timeline = timelineOf(lines);
   const { run } = timeline;
   const data = plotData(lines, verdict, series);
@@ -64,7 +66,7 @@ export function renderHtml(reported: ReportedRun): string {
     ['time', 'Plots: the run over time', plotSection(data)],
     ...(run ? [['topology', 'Topology', topologyDrawing(run.plan.topology, lines)] as const] : []),
     ['faults', 'Faults: injected, seen, healed, read back', faultTable(timeline)],
-    ['steps', 'Steps: what was sent and what came back', stepsTree(steps)],
+    ['steps', 'Steps: what was sent and what came back', stepsTree(steps, stepsMissing)],
     ['events', 'Events: what devices said by themselves', eventList(lines)],
     ...(kpiErrors.length + errors.length > 0
       ? [['errors', "Accuracy: the harness's own measurement error", accuracy(kpiErrors, errors)] as const]

@@ -97,13 +97,14 @@ export function finished(run: StoredRun, verdict: RunVerdict, from: string): Fin
 /** Writes the four reports of one run, beside its record when no other folder is named. @throws EvidenceError */
 export function writeReports(run: StoredRun, verdict: RunVerdict, into = run.folder): void {
   const list = [finished({ ...run, folder: into }, verdict, into)];
-  const { lines: steps } = readSteps(run.folder);
+  const { lines: steps, truncated: stepsMissing } = readSteps(run.folder);
   write(
     path.join(into, REPORT_FILES.html),
     renderHtml({
       lines: run.lines,
       verdict,
       steps,
+      ...(stepsMissing !== undefined && { stepsMissing }),
       errors: measurementError(run.lines),
       kpiErrors: kpiErrors(run.lines),
       series: readAttachment(run.folder, 'series.ndjson').lines,

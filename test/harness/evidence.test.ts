@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,15 +7,17 @@ import simBinding from '../../emulators/fabric-sim/binding.ts';
 import type { Binding } from '../../harness/binding/binding.ts';
 import { type Disk, realDisk } from '../../harness/binding/disk.ts';
 import type { Plan } from '../../harness/model/plan.ts';
+import { reservable } from '../../harness/playwright/reservable.ts';
 import { judge } from '../../harness/run/judge.ts';
 import { readRecord } from '../../harness/run/run-folder.ts';
 import { runInFolder } from '../../harness/run/run-in-folder.ts';
-import { type FailingDisk, failingDisk, slowDisk } from './failing-disk.ts';
+import { type Failure, type FailingDisk, failingDisk, slowDisk } from './failing-disk.ts';
 import { PAIR } from './lab/survival/pair.ts';
 
 /** Of the calls that write a line, how many are made to fail, spread over the run; every other call fails in turn anyway. */
 const LINES = Number(process.env['FARSPAN_FAILED_LINES'] ?? 12);
 
+t.setTimeout(120_000 + LINES * 2000);
 const scratch = await mkdtemp(path.join(os.tmpdir(), 'farspan-evidence-'));
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
 
@@ -127,30 +129,61 @@ t.test('whichever call of the disk fails, no run passes in silence and every fau
   const trouble: string[] = [];
   const ends = new Map<string, number>();
   const calls = chosen(disk.calls);
-  for (const call of calls) {
-    for (const failure of [
-      { call, error: 'ENOSPC', sticky: false },
-      { call, error: 'ENOSPC', sticky: false, half: true },
-      { call, error: 'EIO', sticky: true },
-    ] as const) {
-      const failing: FailingDisk = failingDisk(realDisk, failure);
-      const { outcome, seen, record: left } = await runOn(failing);
-      const what = `${JSON.stringify(failure)} (${failing.calls[call - 1]}): ${outcome}`;
-      if (failing.failed === 0) trouble.push(`${what}: it never came to that call`);
-      if (outcome !== 'EvidenceError' && outcome !== 'error') trouble.push(what);
-      if (seen.open !== 0) trouble.push(`${what}: ${seen.open} of ${seen.injected} faults stayed`);
-      const later = judgedLater(left);
-      if (later === 'pass' && bytesOf(left) !== record) trouble.push(`${what}: judged later, it passes`);
-      const said = `${outcome}, judged later: ${later}`;
-      ends.set(said, (ends.get(said) ?? 0) + 1);
-    }
+  const failures = calls.flatMap((call): Failure[] => [
+    { call, error: 'ENOSPC', sticky: false },
+    { call, error: 'EIO', sticky: true },
+    ...(disk.calls[call - 1]?.startsWith('write')
+      ? [{ call, error: 'ENOSPC', sticky: false, half: true } as const]
+      : []),
+  ]);
+  for (const failure of failures) {
+    const { call } = failure;
+    const failing: FailingDisk = failingDisk(realDisk, failure);
+    const { outcome, seen, record: left } = await runOn(failing);
+    const what = `${JSON.stringify(failure)} (${failing.calls[call - 1]}): ${outcome}`;
+    if (failing.failed === 0) trouble.push(`${what}: it never came to that call`);
+    if (outcome !== 'EvidenceError' && outcome !== 'error') trouble.push(what);
+    if (seen.open !== 0) trouble.push(`${what}: ${seen.open} of ${seen.injected} faults stayed`);
+    const later = judgedLater(left);
+    if (later === 'pass' && bytesOf(left) !== record) trouble.push(`${what}: judged later, it passes`);
+    const said = `${outcome}, judged later: ${later}`;
+    ends.set(said, (ends.get(said) ?? 0) + 1);
   }
   t.same(trouble, []);
-  t.comment(`${calls.length} of ${disk.calls.length} calls failed, ${calls.length * 3} runs`);
+  t.comment(`${calls.length} of ${disk.calls.length} calls failed, ${failures.length} runs`);
   for (const [said, count] of ends) t.comment(`${count} x ${said}`);
 
   t.ok(bytesOf(whole.record) === record, 'the run before is as it was');
   const after = await runOn(slowDisk(realDisk, 100));
   t.equal(after.outcome, 'pass', 'a disk that takes lines in pieces is a good disk');
   t.ok(bytesOf(after.record) === record, 'and the next has the same bytes');
+});
+
+t.test('a scenario without a plan heals on a full disk as well, and is told at its end', async t => {
+  const [cut] = plan.phases['dark']?.faults ?? [];
+  if (!cut) throw new Error('The plan cuts a span.');
+  const playOn = async (disk: Disk) => {
+    const { binding, seen } = counted();
+    const folder = path.join(scratch, `${++runs}`);
+    mkdirSync(folder);
+    const reserving = reservable({ record: path.join(folder, 'record'), steps: path.join(folder, 'steps'), disk });
+    const testbed = await reserving.reserve(binding, PAIR, { seed: 1, options: {} });
+    await testbed.inject(cut, '1-span-cut');
+    await testbed.elapse({ forNs: 1000 });
+    const { errors, cleanliness } = await reserving.end();
+    return { seen, cleanliness, errors: errors.map(({ name }) => name) };
+  };
+  const disk = failingDisk(realDisk, nowhere);
+  const clean = { injected: 1, healed: 1, verified: 1, dirty: [] };
+  t.same(await playOn(disk), { seen: { injected: 1, open: 0 }, cleanliness: clean, errors: [] });
+  const trouble: string[] = [];
+  for (let call = 1; call <= disk.calls.length; call++) {
+    for (const sticky of [false, true]) {
+      const { seen, errors, cleanliness } = await playOn(failingDisk(realDisk, { call, error: 'ENOSPC', sticky }));
+      const healed = seen.open === 0 && seen.injected === 1 && cleanliness.verified === 1;
+      if (!healed || errors[0] !== 'EvidenceError') trouble.push(`call ${call}: ${JSON.stringify({ seen, errors })}`);
+    }
+  }
+  t.same(trouble, []);
+  t.comment(`${disk.calls.length} calls, each failed once and for ever`);
 });

@@ -426,6 +426,7 @@ export function sampleRun(text: Rewrite = asIs, { everyMs = 1 } = {}): Required<
     lines,
     verdict,
     steps,
+    stepsMissing: text('line 9 was cut off; 8 lines before it were read', 'why steps are missing'),
     host: {
       node: 'v20.20.0',
       cpu: text('2 cores', 'host fact'),
