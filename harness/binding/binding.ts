@@ -31,6 +31,11 @@ export class TestbedUnavailable extends Error {
   override readonly name = 'TestbedUnavailable';
 }
 
+/** An earlier run left the testbed with faults that nobody has seen healed. Nothing is run there before it was recovered. */
+export class LabDirty extends Error {
+  override readonly name = 'LabDirty';
+}
+
 /** An option that the world does not know, or a value out of its range; the message lists what is known. The user is to change it. */
 export class OptionRefused extends RangeError {
   override readonly name = 'OptionRefused';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Binding, ReserveOptions } from '../binding/binding.ts';
-import { TestbedUnavailable } from '../binding/binding.ts';
+import { LabDirty, TestbedUnavailable } from '../binding/binding.ts';
 import { DeviceError } from '../binding/device-error.ts';
 import { type Disk, realDisk } from '../binding/disk.ts';
 import type { Host } from '../binding/host.ts';
@@ -21,7 +21,7 @@ import { fileLeaseStore } from './file-lease-store.ts';
 import { fileHealthStore, type HealthEvent } from './health.ts';
 import { clearUndos, holdLease } from './held-lease.ts';
 import { type Journal, openJournal } from './journal.ts';
-import { LabDirty, refuseDirtyLab } from './lab-dirty.ts';
+import { refuseDirtyLab } from './lab-dirty.ts';
 import { holds, type Lease, LeaseRefused, type LeaseStore } from './lease-store.ts';
 import { leaseOwner } from './lease-owner.ts';
 import { startAudit } from './leftover-audit.ts';

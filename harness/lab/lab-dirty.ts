@@ -1,30 +1,41 @@
+import { LabDirty } from '../binding/binding.ts';
 import { openJournals, type ReadJournal } from './journal.ts';
 import { holds, type LeaseStore } from './lease-store.ts';
 import { lives } from './this-process.ts';
 
-/** An earlier run left the lab with faults that nobody has seen healed. Nothing is run there before it was recovered. */
-export class LabDirty extends Error {
-  override readonly name = 'LabDirty';
+/** Journals of these devices that no living lease writes, and those that can not be read. */
+export async function leftJournals(
+  state: string,
+  keys: readonly string[],
+  store: Pick<LeaseStore, 'list'>,
+): Promise<{ readonly dead: readonly ReadJournal[]; readonly unreadable: readonly UnreadableJournal[] }> {
+  const journals = openJournals(state);
+  if (journals.length === 0) return { dead: [], unreadable: [] };
+  const living = new Set((await store.list()).filter(holds).map(({ id }) => id));
+  const dead: ReadJournal[] = [];
+  const unreadable: UnreadableJournal[] = [];
+  for (const journal of journals) {
+    if ('unreadable' in journal) unreadable.push(journal);
+    // A lease that a person holds outlives the run that used it.
+    else if (living.has(journal.header.lease) && lives(journal.header.process) !== false) continue;
+    else if (Object.values(journal.header.devices).some(key => keys.includes(key))) dead.push(journal);
+  }
+  return { dead, unreadable };
 }
 
-/** Journals of these devices that no living lease writes. */
+/** As `leftJournals`. @throws LabDirty when there is one that can not be read */
 export async function deadJournals(
   state: string,
   keys: readonly string[],
   store: Pick<LeaseStore, 'list'>,
 ): Promise<readonly ReadJournal[]> {
-  const journals = openJournals(state);
-  if (journals.length === 0) return [];
-  const living = new Set((await store.list()).filter(holds).map(({ id }) => id));
-  return journals.flatMap(journal => {
-    if ('unreadable' in journal)
-      throw new LabDirty(
-        `${journal.unreadable}\n  Whose it was is not known, so no lab is run. See what is on the devices with farspan doctor, then move the file away.`,
-      );
-    // A lease that a person holds outlives the run that used it.
-    if (living.has(journal.header.lease) && lives(journal.header.process) !== false) return [];
-    return Object.values(journal.header.devices).some(key => keys.includes(key)) ? [journal] : [];
-  });
+  const { dead, unreadable } = await leftJournals(state, keys, store);
+  const [first] = unreadable;
+  if (first)
+    throw new LabDirty(
+      `${first.unreadable}\n  Whose it was is not known, so no lab is run. farspan recover undoes what lies on the devices of its lab and closes it.`,
+    );
+  return dead;
 }
 
 /** @throws LabDirty when a run that is gone left its journal open for one of these devices */
@@ -36,10 +47,10 @@ export async function refuseDirtyLab(options: {
 }): Promise<void> {
   const [first] = await deadJournals(options.state, options.keys, options.store);
   if (!first) return;
-  const { header, faults } = first;
+  const { header, faults, damaged } = first;
   const left = faults.filter(({ state }) => state !== 'closed').map(({ fault, what }) => `${fault} (${what})`);
   throw new LabDirty(
-    `${header.lab} was not given back by the run of ${header.begunAt}: ${left.length > 0 ? `not closed: ${left.join(', ')}` : 'no fault is open, but loads may still run'}.\n` +
+    `${header.lab} was not given back by the run of ${header.begunAt}: ${left.length > 0 ? `not closed: ${left.join(', ')}` : 'no fault is open, but loads may still run'}${damaged === undefined ? '' : ` (the journal is damaged: ${damaged})`}.\n` +
       `  Nothing was sent. Run: farspan recover --inventory ${options.inventory}`,
   );
 }

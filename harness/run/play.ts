@@ -1,4 +1,4 @@
-import type { Binding, ReserveOptions } from '../binding/binding.ts';
+import { type Binding, LabDirty, type ReserveOptions } from '../binding/binding.ts';
 import type { Testbed } from '../binding/testbed.ts';
 import type { Plan } from '../model/plan.ts';
 import type { EndLine, RecordLine, RunLine } from '../model/record.ts';
@@ -91,7 +91,8 @@ export async function play(options: PlayOptions): Promise<Played> {
   } catch (thrown) {
     if (!headed) head(plan.decision ?? 'simple');
     errors.push(asError(thrown));
-    end = { reason: 'error', detail: asError(thrown).message };
+    const detail = asError(thrown).message.replaceAll(/\n\s*/g, ' ');
+    end = { reason: 'error', detail, ...(thrown instanceof LabDirty && { dirty: [detail] }) };
   }
   if (testbed) {
     atNs = await testbed.now().catch(() => 0);
