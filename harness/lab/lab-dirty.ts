@@ -3,6 +3,12 @@ import { openJournals, type ReadJournal } from './journal.ts';
 import { holds, type LeaseStore } from './lease-store.ts';
 import { lives } from './this-process.ts';
 
+/** A journal of which not even the header can be read. */
+export interface UnreadableJournal {
+  readonly file: string;
+  readonly unreadable: string;
+}
+
 /** Journals of these devices that no living lease writes, and those that can not be read. */
 export async function leftJournals(
   state: string,
