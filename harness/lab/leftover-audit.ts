@@ -66,6 +66,15 @@ export interface LeftoverAudit {
 /** Sections that follow other devices, and so come back a while after the last heal. All others are as they are at once. */
 export const SETTLING: ReadonlySet<string> = new Set(['links', 'bgp', 'lldp', 'optics']);
 
+/**
+ * How long that may take. A BGP session whose first try came too early waits 120 s for the next (ConnectRetryTime, RFC 4271 section 10), LLDP
+ * tells anew every 30 s (IEEE 802.1AB, msgTxInterval). A simulated lab settles in simulated time, which is short.
+ */
+export const SETTLE = {
+  virtual: { firstNs: 1e6, withinNs: 1e9 },
+  wall: { firstNs: 500e6, withinNs: 180e9 },
+} as const;
+
 /** Sessions at the same time. */
 const DEVICES_AT_ONCE = 16;
 
@@ -124,11 +133,15 @@ interface Look extends Window {
 
 const idOf = ({ section, key }: Change): string => JSON.stringify([section, key]);
 
-/** Where in the looks at its device something changed for good: the last that did not show it, and the next one. */
+/** Where in the looks at its device something changed for good: the last in which it was as found, and the first after that in which not. */
 function changedBetween(difference: Difference, looks: readonly Look[]): readonly [Look, Look] | undefined {
   const id = idOf(difference);
-  const last = looks.findLastIndex(({ found }) => !found.some(other => idOf(other) === id));
-  const [asFound, first] = [looks[last], looks[last + 1]];
+  const shows = ({ found }: Look): boolean => found.some(other => idOf(other) === id);
+  // A look at a device or section that did not answer says nothing of what is in it.
+  const blind = ({ found }: Look): boolean =>
+    found.some(({ section, key }) => section === EVERYTHING || (section === difference.section && key === undefined));
+  const last = looks.findLastIndex(look => !shows(look) && !blind(look));
+  const [asFound, first] = [looks[last], looks.slice(last + 1).find(shows)];
   return asFound && first ? [asFound, first] : undefined;
 }
 

@@ -15,6 +15,7 @@ import {
   differences,
   type Leftover,
   type LeftoverAudit,
+  SETTLE,
   SETTLING,
   startAudit,
   type TimedStep,
@@ -184,6 +185,26 @@ void t.test('readings in between tell which of several steps on one device did i
     left[1]?.words,
     /^box qdiscs, eth1: found netem, left loss\. Blamed on fault three .*By hand on box: set netem$/,
   );
+});
+
+void t.test('a look that saw nothing proves nothing: it clears no step that ran before it', async t => {
+  const fine = { addresses: { 'eth1 1.1.1.1/8': 'scope global' }, sysctls: {} };
+  const changed = { addresses: {}, sysctls: {} };
+  for (const blind of [new Error('no route'), { ...changed, addresses: 'ip: no answer' }]) {
+    const box = device(fine);
+    const audit = await auditOf({ box });
+    const step = async (what: string, now: Sections | Error): Promise<void> => {
+      const ended = audit.begin({ what, devices: ['box'] });
+      box.now = now;
+      ended();
+      await audit.check('box');
+    };
+    await step('fault harmless', fine);
+    await step('fault guilty', blind);
+    await step('fault later', changed);
+    await step('fault last', changed);
+    t.match(await audit.end(), [{ touched: ['fault guilty', 'fault later'] }], 'one of the two that ran unseen');
+  }
 });
 
 void t.test(
@@ -475,7 +496,7 @@ void t.test(
         devices,
         now: () => clock.now(),
         elapse: ns => clock.elapse({ forNs: ns }),
-        settle: { firstNs: 1e6, withinNs: 1e9 },
+        settle: SETTLE.virtual,
       });
 
     await t.test('a run that heals what it did leaves nothing, though links and sessions take their time', async t => {
