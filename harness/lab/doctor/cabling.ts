@@ -1,4 +1,5 @@
 import type { LldpNeighbor, PortStatus } from '../../binding/switch.ts';
+import { label } from '../../drivers/device-text.ts';
 import type { Inventory } from '../inventory.ts';
 import type { Finding } from './doctor-line.ts';
 
@@ -35,6 +36,9 @@ function expectedAt(inventory: Inventory, device: string): readonly Expected[] {
     }),
   );
 }
+
+/** Cables beyond the inventory that are told one by one: a device may make up as many neighbours as it likes. */
+const MOST_EXTRA = 20;
 
 /** LLDP tells host names, which may be qualified. */
 const sameDevice = (a: string, b: string): boolean =>
@@ -83,10 +87,10 @@ export function checkCabling(
       );
     }
   }
-  for (const neighbor of neighbors) {
-    if (MANAGEMENT.test(neighbor.port) || expected.some(({ port }) => port === neighbor.port)) continue;
-    findings.push(extra(neighbor));
-  }
+  const cabled = new Set(expected.map(({ port }) => port));
+  const extras = neighbors.filter(({ port }) => !MANAGEMENT.test(port) && !cabled.has(port));
+  findings.push(...extras.slice(0, MOST_EXTRA).map(extra));
+  if (extras.length > MOST_EXTRA) findings.push(moreExtra(extras.length - MOST_EXTRA));
   const cables = `${right} of ${expected.length} ${expected.length === 1 ? 'cable' : 'cables'} as the inventory says`;
   return findings.length > 0 ? findings : [{ check: 'cabling', ok: true, detail: cables }];
 }
@@ -117,7 +121,7 @@ function wrong(device: string, { port, far, box, where }: Expected, seen: LldpNe
   return {
     check: 'cabling',
     ok: false,
-    detail: `${port} sees ${seen.device} ${seen.remotePort}, the inventory says ${ends(far)}`,
+    detail: `${port} sees ${label(seen.device)} ${label(seen.remotePort)}, the inventory says ${ends(far)}`,
     fix: own
       ? `The span box ${box} answers LLDP itself. Stop its lldpd, and let it pass LLDP on: it must be as a fibre is.`
       : `Plug the cable of ${device} ${port} into ${ends(far)}, or correct ${where}.`,
@@ -147,6 +151,13 @@ function missing({ port, far, box, where }: Expected, operUp: boolean | undefine
 const extra = ({ port, device, remotePort }: LldpNeighbor): Finding => ({
   check: 'cabling',
   ok: false,
-  detail: `${port} sees ${device} ${remotePort}, and the inventory has no cable there`,
+  detail: `${label(port)} sees ${label(device)} ${label(remotePort)}, and the inventory has no cable there`,
   fix: 'Unplug it, or write it down: farspan doctor --discover drafts it.',
+});
+
+const moreExtra = (count: number): Finding => ({
+  check: 'cabling',
+  ok: false,
+  detail: `${count} more neighbours that the inventory has no cable to`,
+  fix: 'Is this the switch of this lab? farspan doctor --discover drafts what it sees.',
 });

@@ -1,4 +1,4 @@
-import { resolveCredential, type SecretSource } from '../credentials.ts';
+import { resolveCredential, secretsOf, type SecretSource } from '../credentials.ts';
 import type { InventoryDevice } from '../inventory.ts';
 import { type Finding, isTrouble, told } from './doctor-line.ts';
 
@@ -8,7 +8,8 @@ export async function checkCredentials(
   source: SecretSource,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const reference of [ssh.credentials, ...(snmp ? [snmp.credentials] : [])]) {
+  const references = [ssh.credentials, ...(snmp ? [snmp.credentials] : [])];
+  for (const reference of references) {
     try {
       await resolveCredential(reference, source);
     } catch (error) {
@@ -16,5 +17,12 @@ export async function checkCredentials(
       findings.push({ check: 'secrets', ok: false, ...told(error) });
     }
   }
+  const short = secretsOf(source.inventory).short.filter(name => references.some(of => name.startsWith(`${of} `)));
+  if (short.length > 0)
+    findings.push({
+      check: 'secrets',
+      ok: true,
+      detail: `${short.join(', ')}: so short that it can not be kept out of what is shown without hiding ordinary words; choose a longer one`,
+    });
   return findings;
 }

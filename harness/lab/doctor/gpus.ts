@@ -20,6 +20,10 @@ const XID_COMMAND = 'dmesg';
 /** `NVRM: Xid (PCI:0000:01:00): 79, …` (nvidia kernel module). */
 const XID = /NVRM: Xid \(PCI:([0-9A-Fa-f:.]{4,20})[^)]{0,40}\): (\d{1,4})/;
 
+/** Of a log that could say anything: more than any node has GPUs, and more codes than anybody reads. */
+const MOST_GPUS = 32;
+const MOST_CODES = 10;
+
 /** Clock reasons, ECC errors and persistence of every GPU, and Xids where the kernel's log can be read. */
 export async function checkGpus(device: OpenDevice): Promise<readonly Finding[]> {
   const [states, { gpus, driver }] = await Promise.all([
@@ -64,9 +68,10 @@ function xidsOf(log: string): ReadonlyMap<string, readonly string[]> {
   for (const line of log.split('\n')) {
     const [, gpu, code] = XID.exec(line) ?? [];
     if (gpu === undefined || code === undefined) continue;
+    if (found.size >= MOST_GPUS && !found.has(gpu)) break;
     const codes = found.get(gpu) ?? [];
     found.set(gpu, codes);
-    if (!codes.includes(code)) codes.push(code);
+    if (!codes.includes(code) && codes.length < MOST_CODES) codes.push(code);
   }
   return found;
 }

@@ -380,6 +380,14 @@ void t.test('cabling: missing, wrong, extra and what does not speak LLDP', async
   t.same(look([host, span, neighbor('Ethernet8', 'z9', 'eth0')]), [
     'false Ethernet8 sees z9 eth0, and the inventory has no cable there',
   ]);
+  const many = Array.from({ length: 10_000 }, (_, i) => neighbor(`Ethernet${100 + i}`, 'z'.repeat(10_000), 'eth0'));
+  const flood = look([host, span, ...many]);
+  t.equal(flood.length, 21);
+  t.equal(flood.at(-1), 'false 9980 more neighbours that the inventory has no cable to');
+  t.ok(
+    flood.every(line => line.length < 400),
+    'a device that makes up neighbours is cut',
+  );
 });
 
 void t.test('optics: limits of receive power, lanes, watts, and what tells nothing', async t => {
