@@ -169,22 +169,43 @@ export class Secrets {
   }
 
   /**
-   * A copy of plain data (objects, arrays, maps, texts) with every text in it redacted, and every key. A value under `kind` is a word of
-   * ours and stays.
+   * Plain data (objects, arrays, maps, sets, texts) with every text and every key in it redacted: the same value where there is nothing to
+   * redact, else a copy. A value under `kind` is a word of ours and stays.
    */
   data<T>(value: T): T {
-    return this.#copy(value) as T;
+    return this.#clean(value) as T;
   }
 
-  #copy(value: unknown): unknown {
+  #clean(value: unknown): unknown {
     if (typeof value === 'string') return this.redact(value);
-    if (Array.isArray(value)) return value.map(item => this.#copy(item));
-    if (value instanceof Map) return new Map([...value].map(([key, item]) => [this.#copy(key), this.#copy(item)]));
-    if (value instanceof Set) return new Set([...value].map(item => this.#copy(item)));
+    if (Array.isArray(value))
+      return (
+        changed(
+          value,
+          value.map(item => this.#clean(item)),
+        ) ?? value
+      );
+    if (value instanceof Map) {
+      const entries = changed(
+        [...value].flat(),
+        [...value].flat().map(item => this.#clean(item)),
+      );
+      return entries ? new Map(pairs(entries)) : value;
+    }
+    if (value instanceof Set) {
+      const items = changed(
+        [...value],
+        [...value].map(item => this.#clean(item)),
+      );
+      return items ? new Set(items) : value;
+    }
     if (typeof value !== 'object' || value === null || !isPlain(value)) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [this.redact(key), key === 'kind' ? item : this.#copy(item)]),
+    const entries = Object.entries(value as Record<string, unknown>);
+    const clean = changed(
+      entries.flat(),
+      entries.flatMap(([key, item]) => [this.redact(key), key === 'kind' ? item : this.#clean(item)]),
     );
+    return clean ? Object.fromEntries(pairs(clean)) : value;
   }
 
   /** The same error, with message, stack, causes and a device's words redacted. */
@@ -234,6 +255,13 @@ function pieceAt(text: string, end: number, form: string): number {
   }
   return 0;
 }
+
+/** The second list when it holds anything else than the first. */
+const changed = (before: readonly unknown[], after: readonly unknown[]): readonly unknown[] | undefined =>
+  after.some((item, i) => item !== before[i]) ? after : undefined;
+
+const pairs = (list: readonly unknown[]): readonly (readonly [string, unknown])[] =>
+  Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i] as string, list[2 * i + 1]]);
 
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);
