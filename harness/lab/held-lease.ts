@@ -8,7 +8,7 @@ import {
   type Marker,
   printMarker,
 } from '../drivers/device-guard.ts';
-import { type Lease, LeaseLost, LeaseRefused, type LeaseStore, type TakeLease } from './lease-store.ts';
+import { holds, type Lease, LeaseLost, LeaseRefused, type LeaseStore, type TakeLease } from './lease-store.ts';
 
 /** Longest that one command to a device may take, s (`connect.ts`): an old holder's last one has ended by then. */
 export const LONGEST_COMMAND_S = 30;
@@ -28,6 +28,8 @@ export interface HoldLeaseOptions {
    * whole time-to-live and the longest command.
    */
   readonly foreign?: 'refuse' | 'wait';
+  /** Longest that a command of another holder may still take, s. Default `LONGEST_COMMAND_S`. */
+  readonly longestCommandS?: number;
   /** Told in words what takes long or was found. */
   readonly say?: (words: string) => void;
   /** An undo ran on a device by itself. */
@@ -65,9 +67,11 @@ export interface HeldLease {
  * @throws LeaseRefused when somebody else holds it; DeviceError when a device can not be leased. Then nothing is held.
  */
 export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
-  const { store, wanted, guards, boundary = () => {}, say = () => {} } = options;
+  const { store, wanted, guards, boundary = () => {}, say = () => {}, longestCommandS = LONGEST_COMMAND_S } = options;
   const nowMs = options.nowMs ?? (() => Number(process.hrtime.bigint() / 1000n) / 1e3);
   const { joined } = options;
+  // Before it is asked for: the store's time-to-live begins later than this, never earlier.
+  let renewedMs = nowMs();
   const lease = joined ?? (await store.take(wanted));
   const marker: Marker = { token: lease.token, lease: lease.id };
   boundary('leased in the store');
@@ -79,12 +83,15 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
     const survey = await guard.survey();
     surveys.set(device, survey);
     let before = survey.lease;
-    // One that this store gave has ended, or it would not have given ours.
-    if (before !== undefined && !(await store.knows(before.lease)))
-      before = await watch(guard, survey, { device, options, say });
+    if (before !== undefined && (await store.knows(before.lease))) {
+      // It has ended, or the store would not have given ours; but for a device that another inventory knows by another key.
+      const living = (await store.list()).find(one => one.id === before?.lease && one.id !== lease.id && holds(one));
+      if (living)
+        throw new LeaseRefused(`${device} is held by ${living.owner} since ${living.takenAt} (${living.reason}).`);
+    } else if (before !== undefined) before = await watch(guard, survey, { device, options, say });
     // Where nothing can be compared under a lock, a command of the old holder may still be on its way.
     if (before !== undefined && !survey.fences) {
-      const waitS = (survey.ttlS ?? wanted.ttlS) + LONGEST_COMMAND_S;
+      const waitS = (survey.ttlS ?? wanted.ttlS) + longestCommandS;
       say(
         `${device} can not compare leases (no flock): waiting ${waitS} s for the last command of ${survey.holder ?? printMarker(before)}`,
       );
@@ -104,7 +111,19 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
     );
   };
 
+  // Watching a foreign lease takes longer than a time-to-live of ours.
+  const waiting = setInterval(
+    () => {
+      const beganMs = nowMs();
+      store.renew(lease).then(
+        () => void (renewedMs = beganMs),
+        () => {},
+      );
+    },
+    (wanted.ttlS * 1000) / RENEWALS,
+  );
   const results = await Promise.allSettled([...guards].map(([device, guard]) => takeOne(device, guard)));
+  clearInterval(waiting);
   const failed = results.find(result => result.status === 'rejected');
   if (failed) {
     await giveUp();
@@ -118,7 +137,6 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
   boundary('leased on every device');
 
   let lost: Error | undefined;
-  let renewedMs = nowMs();
   let renewing: Promise<void> | undefined;
   let released: Promise<readonly string[]> | undefined;
   const told = new Set<string>();
@@ -230,7 +248,7 @@ async function watch(
   }: { readonly device: string; readonly options: HoldLeaseOptions; readonly say: (words: string) => void },
 ): Promise<Marker | undefined> {
   const who = survey.holder ?? 'somebody';
-  const seconds = (survey.ttlS ?? options.wanted.ttlS) + LONGEST_COMMAND_S;
+  const seconds = (survey.ttlS ?? options.wanted.ttlS) + (options.longestCommandS ?? LONGEST_COMMAND_S);
   const refuse = (why: string): never => {
     throw new LeaseRefused(
       `${device} is held by ${who}: ${why}.\n` +

@@ -124,6 +124,8 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
   let end = 0;
   let room = 0;
   const lines = sealer();
+  /** Lines that are not known to be on the disk. The next one is chained to them, so they are written again before it. */
+  let owed: Buffer = Buffer.alloc(0);
 
   /** Blocks of zeros: what is written into them later needs no space any more. */
   const reserve = (bytes: number): void => {
@@ -136,12 +138,13 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
     }
   };
   const append = (line: JournalLine): void => {
-    const bytes = Buffer.from(lines.seal(line));
+    owed = Buffer.concat([owed, Buffer.from(lines.seal(line))]);
     attempt(file, 'append', () => {
-      writeFully(disk, descriptor, bytes, end);
+      writeFully(disk, descriptor, owed, end);
       disk.fsync(descriptor);
     });
-    end += bytes.byteLength;
+    end += owed.byteLength;
+    owed = Buffer.alloc(0);
   };
   const at = (): string => now().toISOString();
   const unclosed = new Set<string>();
@@ -154,7 +157,7 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
     file,
     intent(fault) {
       const line = { kind: 'intent', at: at(), ...fault } as const;
-      reserve(JSON.stringify(line).length * 4 + CLOSING);
+      reserve(JSON.stringify(line).length * 4 + CLOSING + owed.byteLength);
       append(line);
       unclosed.add(fault.fault);
     },
@@ -173,6 +176,9 @@ export function openJournal({ state, header, disk = realDisk, now = () => new Da
     },
   };
 }
+
+/** The lease that a journal is of, as its name tells. */
+export const leaseOfFile = (file: string): string => path.basename(file).split('-')[0] ?? '';
 
 const closedName = (file: string): string => `${file.slice(0, -OPEN.length)}${CLOSED}`;
 
@@ -219,7 +225,11 @@ export function openJournals(
 export function readJournal(file: string, disk: Pick<Disk, 'read'> = realDisk): ReadJournal {
   const bytes = attempt(file, 'read', () => disk.read(file));
   const zero = bytes.indexOf(0);
-  const { lines, truncated: damaged } = unsealed<JournalLine>(bytes.subarray(0, zero < 0 ? bytes.length : zero));
+  const end = zero < 0 ? bytes.length : zero;
+  const { lines, truncated } = unsealed<JournalLine>(bytes.subarray(0, end));
+  // Behind the last line there is only room.
+  const behind = bytes.subarray(end).some(byte => byte !== 0) ? 'there is more behind its last line' : undefined;
+  const damaged = truncated ?? behind;
   const [header, ...rest] = lines;
   if (header?.kind !== 'journal' || header.format !== 1)
     throw new JournalError(`${file} holds no journal of this Farspan${damaged === undefined ? '' : `: ${damaged}`}.`);

@@ -41,6 +41,8 @@ export interface TakeLease {
  *
  * The promise to callers is what a device can be given: a token and an id that no other lease has or will have. That a holder which
  * wakes up late has no effect is the device's doing (`drivers/device-guard.ts`).
+ *
+ * Every call throws LeaseStoreFailed when the store can not be read or written.
  */
 export interface LeaseStore {
   /** @throws LeaseRefused naming the holder of the first device that is taken */
@@ -66,6 +68,18 @@ export class LeaseRefused extends Error {
 /** The lease was ours and is not any more; nothing may be written. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
+}
+
+/** The store itself can not be read or written: a full or broken disk, or no right to it. */
+export class LeaseStoreFailed extends Error {
+  override readonly name = 'LeaseStoreFailed';
+  /** Another process has it and does not go on; it may hold anything. */
+  readonly busy: boolean;
+
+  constructor(message: string, { busy, cause }: { readonly busy: boolean; readonly cause: unknown }) {
+    super(message, { cause });
+    this.busy = busy;
+  }
 }
 
 /** Whether a stored lease still holds its devices. */

@@ -1,17 +1,19 @@
 import path from 'node:path';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import type { Step } from '../model/record.ts';
+import { borrowedStore } from './borrowed-store.ts';
 import { type DeviceChange, manualUndo } from './device-change.ts';
 import { connectDevice, type Opened } from './connect.ts';
 import { fileLeaseStore } from './file-lease-store.ts';
 import { fileHealthStore, type HealthEvent } from './health.ts';
 import { clearUndos, type HeldLease, holdLease } from './held-lease.ts';
 import { deviceKey, type Inventory, ttlOf } from './inventory.ts';
-import { closeJournal, type Journal, type JournalFault, type ReadJournal } from './journal.ts';
+import { closeJournal, type Journal, type JournalFault, leaseOfFile, type ReadJournal } from './journal.ts';
 import { loadInventory } from './lab-binding.ts';
 import { leaseOwner } from './lease-owner.ts';
 import { type LabClock, virtualClock, wallClock } from './lab-clock.ts';
-import { deadJournals } from './lab-dirty.ts';
+import { leftJournals, type UnreadableJournal } from './lab-dirty.ts';
+import { type LeaseStore, LeaseStoreFailed } from './lease-store.ts';
 import { requireLabRole } from './require-lab-role.ts';
 import { rightBox } from './right-box.ts';
 import { restore, type Safekeeping } from './safekeeping.ts';
@@ -24,6 +26,8 @@ export interface RecoverOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Take over devices that carry a lease of another store, once it has been watched to be dead. */
   readonly takeOver?: boolean;
+  /** How long a command of another holder may still take, s. Default as `holdLease`. */
+  readonly longestCommandS?: number;
   /** Told each thing that was done, as it is done. */
   readonly say: (line: RecoverLine) => void;
   readonly step?: (step: Step) => void;
@@ -52,7 +56,8 @@ export interface Recovered {
  * every undo that still lies on a device. Idempotent: run twice, or killed on its way and run again, it ends the same; with nothing to do
  * it takes the lease, looks, and gives it back.
  *
- * Works with a full disk: what it needs to write it writes into room that the journal has made before, or not at all.
+ * Works with a disk that takes nothing: then it goes on under the lease of the run that is gone (`borrowedStore`), and what it can not
+ * write at its end it says. A journal that can not be read any more is made good by what lies on the devices.
  *
  * @throws LeaseRefused when a living run holds the lab; TestbedUnavailable when a device can not be reached or is the wrong box
  */
@@ -67,31 +72,62 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
   const clock: LabClock =
     inventory.clock === undefined ? wallClock({}) : virtualClock({ url: inventory.clock, step: step ?? (() => {}) });
 
-  const store = fileLeaseStore({ folder: state });
+  const { store, failed } = storeAt(state);
   const opened = new Map<string, Opened>();
   let lease: HeldLease | undefined;
   try {
-    const journals = await deadJournals(state, Object.values(keys), store);
+    const look = (): ReturnType<typeof leftJournals> => leftJournals(state, Object.values(keys), store);
+    const found = await look();
+    const given = found.unreadable.length === 0 ? [] : await store.list();
     // Only what those runs leased, so that a switch that is broken elsewhere in the lab keeps nothing from being healed.
     const wanted =
-      journals.length === 0
+      found.dead.length === 0 || found.unreadable.length > 0
         ? names
-        : names.filter(name => journals.some(({ header }) => Object.values(header.devices).includes(keys[name] ?? '')));
+        : names.filter(name =>
+            found.dead.some(({ header }) => Object.values(header.devices).includes(keys[name] ?? '')),
+          );
     await openAll(wanted, opened, { inventory, env, connect, step });
-    lease = await holdLease({
-      store,
-      guards: new Map([...opened].map(([name, { guard }]) => [name, guard])),
-      wanted: {
-        devices: [...new Set(wanted.map(name => keys[name] ?? name))],
-        owner: leaseOwner(),
-        reason: 'recover',
-        lab: inventory.name,
-        inventory: file,
-        ttlS: ttlOf(inventory),
-      },
-      foreign: options.takeOver === true ? 'wait' : 'refuse',
-      say: words => say({ ok: true, subject: inventory.name, words }),
-    });
+    const hold = (from: LeaseStore): Promise<HeldLease> =>
+      holdLease({
+        store: from,
+        guards: new Map([...opened].map(([name, { guard }]) => [name, guard])),
+        wanted: {
+          devices: [...new Set(wanted.map(name => keys[name] ?? name))],
+          owner: leaseOwner(),
+          reason: 'recover',
+          lab: inventory.name,
+          inventory: file,
+          ttlS: ttlOf(inventory),
+        },
+        foreign: options.takeOver === true ? 'wait' : 'refuse',
+        ...(options.longestCommandS !== undefined && { longestCommandS: options.longestCommandS }),
+        say: words => say({ ok: true, subject: inventory.name, words }),
+      });
+    const borrow = (error: unknown): Promise<HeldLease> => {
+      const instead = error instanceof LeaseStoreFailed && !error.busy ? borrowedStore(found.dead) : undefined;
+      if (!instead) throw error;
+      const words = `going on under the lease of the run that is gone, for ${firstLine(error)}`;
+      say({ ok: true, subject: inventory.name, words });
+      return hold(instead);
+    };
+    lease = await (failed ? borrow(failed) : hold(store).catch(borrow));
+    // Somebody else may have recovered meanwhile.
+    const now = await look();
+    const open = new Set([...now.dead, ...now.unreadable].map(({ file }) => file));
+    const journals = found.dead.filter(({ file }) => open.has(file));
+    for (const { header, damaged } of journals)
+      if (damaged !== undefined)
+        say({
+          ok: true,
+          subject: header.lab,
+          words: `the journal of ${header.begunAt} is damaged (${damaged}); what it does not say lies on the devices`,
+        });
+    /** Its lease lies on one of these devices, or the store gave it for one. */
+    const isOurs = ({ file: at }: UnreadableJournal): boolean => {
+      const id = leaseOfFile(at);
+      const here = given.find(one => one.id === id)?.devices.some(key => Object.values(keys).includes(key)) === true;
+      return here || [...(lease?.surveys.values() ?? [])].some(survey => survey.lease?.lease === id);
+    };
     const health = fileHealthStore({ folder: state });
     const note = async (device: string, happened: Omit<HealthEvent, 'by'>): Promise<void> => {
       try {
@@ -108,6 +144,7 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
       inventory,
       keys,
       journals,
+      unreadable: found.unreadable.filter(({ file: at }) => open.has(at)).map(one => ({ ...one, ours: isOurs(one) })),
       opened,
       lease,
       clock,
@@ -116,6 +153,27 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     await lease?.release();
     await Promise.allSettled([...opened.values()].map(({ driver }) => driver.close()));
     store.close();
+  }
+}
+
+const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
+
+/** A store that can not even be opened says nothing of who holds what: then only dead processes count. */
+function storeAt(state: string): { readonly store: LeaseStore; readonly failed?: LeaseStoreFailed } {
+  try {
+    return { store: fileLeaseStore({ folder: state }) };
+  } catch (error) {
+    if (!(error instanceof LeaseStoreFailed)) throw error;
+    const fail = (): Promise<never> => Promise.reject(error);
+    const none = {
+      take: fail,
+      renew: fail,
+      release: fail,
+      break: fail,
+      knows: async () => false,
+      list: async () => [],
+    };
+    return { store: { ...none, close: () => {} }, failed: error };
   }
 }
 
@@ -149,6 +207,7 @@ interface Healing extends Pick<RecoverOptions, 'say' | 'quarantine' | 'release'>
   readonly opened: ReadonlyMap<string, Opened>;
   readonly keys: Readonly<Record<string, string>>;
   readonly journals: readonly ReadJournal[];
+  readonly unreadable: readonly (UnreadableJournal & { readonly ours: boolean })[];
   readonly lease: HeldLease;
   readonly clock: LabClock;
 }
@@ -217,10 +276,26 @@ async function heal(options: Healing): Promise<Recovered> {
   for (const words of cleared) say({ ok: true, subject: words, words: 'its undo lay on the device and was run' });
   for (const words of failed) wrong(inventory.name, words);
   healed += cleared.length;
+  const close = (file: string): void => {
+    try {
+      closeJournal(file);
+    } catch (error) {
+      wrong(
+        file,
+        `all was undone, but it could not be closed: ${firstLine(error)}. Recover again when the disk takes it`,
+      );
+    }
+  };
   if (left.length === 0) {
     for (const name of opened.keys()) await options.release?.(name);
-    for (const { file } of journals) closeJournal(file);
+    for (const { file } of [...journals, ...options.unreadable.filter(({ ours }) => ours)]) close(file);
   }
+  for (const { file, ours } of options.unreadable)
+    if (!ours)
+      wrong(
+        file,
+        'can not be read, and whose it was is not known; all that lay on these devices was undone. Recover the other labs of this machine too, then move it away',
+      );
   return { clean: left.length === 0, healed, left };
 }
 
