@@ -7,6 +7,9 @@ import { uniform } from '../../../../harness/model/seeded.ts';
 import { type KeptLab, keptLab } from './kept-lab.ts';
 import { type Victim, victim } from './run-victim.ts';
 
+// Processes are started and killed: slow on a busy machine.
+t.setTimeout(3_600_000);
+
 /** Runners that are killed. 1,000 in a night (FARSPAN_KILLS), fewer in CI. */
 const KILLS = Number(process.env['FARSPAN_KILLS'] ?? 60);
 /** Labs at the same time. */

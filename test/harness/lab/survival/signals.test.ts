@@ -7,6 +7,9 @@ import { openJournals } from '../../../../harness/lab/journal.ts';
 import { uniform } from '../../../../harness/model/seeded.ts';
 import { type KeptLab, keptLab } from './kept-lab.ts';
 
+// Processes are started and killed: slow on a busy machine.
+t.setTimeout(3_600_000);
+
 /** Signals that are sent, two to a run: 500 in a night (FARSPAN_SIGNALS). */
 const SIGNALS = Number(process.env['FARSPAN_SIGNALS'] ?? 12);
 const KINDS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
