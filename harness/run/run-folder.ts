@@ -130,8 +130,10 @@ export interface StoredVerdict {
 }
 
 /** The verdict as a file of a folder, with a checksum of its own; replaces an older one in one step. @throws EvidenceError */
-export const writeVerdict = (folder: string, { verdict, record }: StoredVerdict, disk: Disk = realDisk): void =>
+export function writeVerdict(folder: string, { verdict, record }: StoredVerdict, disk: Disk = realDisk): void {
   replace(path.join(folder, RUN_FILES.verdict), { ...verdict, record }, disk);
+  attempt('sync', folder, () => syncFolder(disk, folder));
+}
 
 /** What a file of lines holds, and why its end was left out, when it was. */
 export interface ReadLines<T> {
@@ -285,7 +287,6 @@ function replace(file: string, value: object, disk: Disk): void {
       disk.close(descriptor);
     }
     disk.rename(draft, file);
-    syncFolder(disk, path.dirname(file));
   });
 }
 
