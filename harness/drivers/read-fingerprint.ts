@@ -126,7 +126,7 @@ export async function readFingerprint(shell: Shell, readings: readonly Reading[]
     found.set(section, values.size > MOST_VALUES ? { unread: `more than ${MOST_VALUES} values` } : { value: values });
   };
   const ask = async (asked: readonly Reading[]): Promise<readonly (Answer | undefined)[]> => {
-    const result = await shell.run(together(asked), { deadlineMs: DEADLINE_MS });
+    const result = await shell.run(together(asked), { deadlineMs: DEADLINE_MS, confidential: true });
     return result.truncated ? asked.map(() => undefined) : apart(result, asked.length);
   };
   const answers = await ask(readings);

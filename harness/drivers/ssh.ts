@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly maxBytes?: number;
   /** What is sent to the command's stdin before it is closed. */
   readonly stdin?: string;
+  /** The answer may hold secrets of the device's own (its whole configuration): the step says only how long it was. */
+  readonly confidential?: boolean;
 }
 
 /** One SSH session to a device. Commands may run at the same time. */
@@ -419,7 +421,7 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
 
   const run = async (
     command: string,
-    { deadlineMs = options.deadlineMs, maxBytes = DEFAULT_MAX_BYTES, stdin }: RunOptions = {},
+    { deadlineMs = options.deadlineMs, maxBytes = DEFAULT_MAX_BYTES, stdin, confidential = false }: RunOptions = {},
   ) => {
     const about = { device: options.device, tried: command };
     const began = performance.now();
@@ -459,7 +461,8 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
           });
         },
       );
-      report(result.stderr ? `${result.stdout}\n${result.stderr}` : result.stdout, result.exitCode);
+      const answer = result.stderr ? `${result.stdout}\n${result.stderr}` : result.stdout;
+      report(confidential ? `${answer.length} characters, not kept` : answer, result.exitCode);
       return result;
     } catch (failure) {
       report(failure instanceof DeviceError ? failure.answer : String(failure), null);

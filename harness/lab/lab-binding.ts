@@ -19,12 +19,12 @@ import { type LabClock, reachClock, virtualClock, wallClock } from './lab-clock.
 import { type LabTestbed, labTestbed } from './lab-testbed.ts';
 import { fileLeaseStore } from './file-lease-store.ts';
 import { fileHealthStore, type HealthEvent } from './health.ts';
-import { clearUndos, holdLease } from './held-lease.ts';
+import { clearUndos, type HeldLease, holdLease } from './held-lease.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { refuseDirtyLab } from './lab-dirty.ts';
-import { holds, type Lease, LeaseRefused, type LeaseStore } from './lease-store.ts';
+import { holds, type Lease, LeaseLost, LeaseRefused, type LeaseStore } from './lease-store.ts';
 import { leaseOwner } from './lease-owner.ts';
-import { startAudit } from './leftover-audit.ts';
+import { SETTLE, startAudit } from './leftover-audit.ts';
 import { listenForTraps } from './listen-for-traps.ts';
 import { suggest } from './near-miss.ts';
 import { noteFailures } from './note-failures.ts';
@@ -37,9 +37,6 @@ import { type Solution, solve } from './solver.ts';
 import { stateFolder } from './state-folder.ts';
 import { thisProcess } from './this-process.ts';
 import { withoutSecrets } from './without-secrets.ts';
-
-/** Links and sessions come back a while after the last heal: first pause between two looks at them, and how long they are looked at. */
-const SETTLE_NS = { virtual: { firstNs: 1e6, withinNs: 1e9 }, wall: { firstNs: 500e6, withinNs: 60e9 } };
 
 /** Options of this world; those that a lab provider reads pass through unread. */
 const OWN_OPTIONS = ['inventory', 'state', 'lease'];
@@ -202,6 +199,7 @@ async function reserveLab(
   const state = stateFolder(options.options['state'], env);
   const keys = keysOf(inventory, solution);
   const file = path.resolve(inventory.file);
+  let held: HeldLease | undefined;
   /** What is to be undone when the reservation fails, and at its end; the latest first. */
   const undo: (() => Promise<readonly string[]> | void)[] = [];
   const giveBack = async (): Promise<readonly string[]> => {
@@ -236,7 +234,7 @@ async function reserveLab(
     let testbed: LabTestbed | undefined;
     let lost: Error | undefined;
     const joined = await joinedLease(options.options['lease'], { store, keys: Object.values(keys) });
-    const lease = await holdLease({
+    const lease = (held = await holdLease({
       ...(joined && { joined }),
       store,
       guards,
@@ -254,7 +252,7 @@ async function reserveLab(
         lost = error;
         testbed?.break(error);
       },
-    });
+    }));
     let journal: Journal | undefined;
     undo.push(async () => {
       const left = await lease.release();
@@ -353,7 +351,7 @@ async function reserveLab(
       devices: new Map(named.map(({ device, opened }) => [device, opened.driver])),
       now: () => nowOf(lab),
       elapse: ns => clock.elapse({ forNs: ns }),
-      settle: SETTLE_NS[clock.kind],
+      settle: SETTLE[clock.kind],
     });
     for (const words of audit.unread) event('farspan', `not compared at the end: ${words}`);
     testbed = await labTestbed({ lab, keep, baseline, audit, close: giveBack });
@@ -362,9 +360,22 @@ async function reserveLab(
       noteHealth(device, { what: 'broke', reason: `${tried}: ${answer.split('\n')[0] ?? ''}`, by: leaseOwner() }),
     );
   } catch (error) {
+    const ended = endOf(held);
     await giveBack();
+    // What came of a lost lease is told as that.
+    if (ended) throw new LeaseLost(ended.message, { cause: error });
     if (error instanceof DeviceError) throw new TestbedUnavailable(error.message, { cause: error });
     throw error;
+  }
+}
+
+/** Why a lease is not ours any more; undefined while it is, and before it was taken. */
+function endOf(lease: HeldLease | undefined): Error | undefined {
+  try {
+    lease?.check();
+    return undefined;
+  } catch (error) {
+    return error as Error;
   }
 }
 

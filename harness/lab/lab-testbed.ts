@@ -211,7 +211,10 @@ export class LabTestbed implements Testbed {
 
   async #inject(fault: Fault, id: string): Promise<InjectedFault> {
     const devices = changesOf(fault, this.#lab.solution).map(({ device }) => device);
-    const ended = this.#audit.begin({ what: `fault ${id}`, devices });
+    const around = faultRulesOf(fault)
+      .settles(fault, this.#lab.topology)
+      .map(({ node }) => deviceOf(this.#lab, node));
+    const ended = this.#audit.begin({ what: `fault ${id}`, devices: [...new Set([...devices, ...around])] });
     const kept = await inject({
       lab: this.#lab,
       keep: this.#keep,
