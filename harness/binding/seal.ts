@@ -71,14 +71,13 @@ export function unsealed<T>(bytes: Buffer): Unsealed<T> {
 
 const linesText = (count: number): string => (count === 1 ? '1 line' : `${count} lines`);
 
-/** The line that follows `before`, or what is wrong with it. */
+/** The line that follows `before`, or what is wrong with it: a line before it that is missing shows here as well. */
 function open<T>(bytes: Buffer, before: number): { readonly value: T; readonly sum: number } | string {
   const body = bytes.subarray(0, -SEAL_BYTES);
   const found = SEAL.exec(bytes.subarray(-SEAL_BYTES).toString('latin1'));
   if (!found) return 'has no checksum';
   const sum = crc32('}', crc32(body, before));
-  if (hex(sum) !== found[1])
-    return 'does not fit its checksum: it was changed or damaged, or lines before it are missing';
+  if (hex(sum) !== found[1]) return 'does not fit its checksum';
   try {
     return { value: JSON.parse(`${body.toString()}}`) as T, sum };
   } catch {

@@ -28,7 +28,7 @@ export interface StoredRun {
   readonly host: HostFacts | undefined;
   /** What was concluded from these lines; undefined when nothing was, or not from all of them. */
   readonly verdict: RunVerdict | undefined;
-  /** What of the folder was left out, and why, for people. */
+  /** What beside the record was left out, and why, for people. */
   readonly notes: readonly string[];
 }
 
@@ -54,7 +54,6 @@ export function readRun(
     host: host.value,
     verdict: verdict === 'anew' ? unlessDamaged(() => readVerdict(folder)).value?.verdict : verdictOn(folder, read),
     notes: [
-      ...(truncated === undefined ? [] : [`${RUN_FILES.record}: ${truncated}`]),
       ...(missingSteps === undefined ? [] : [`${RUN_FILES.steps}: ${missingSteps}`]),
       ...(host.why === undefined ? [] : [`${RUN_FILES.host}: what it says of the machine is left out; ${host.why}`]),
     ],
