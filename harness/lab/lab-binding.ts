@@ -11,6 +11,7 @@ import type { Testbed } from '../binding/testbed.ts';
 import type { Topology } from '../model/topology.ts';
 import { admitDevices } from './admit-devices.ts';
 import { captureBaseline } from './baseline.ts';
+import { becauseOfLease } from './because-of-lease.ts';
 import { clockWatch } from './clock-watch.ts';
 import { connectDevice, type Opened } from './connect.ts';
 import { secretsOf } from './credentials.ts';
@@ -22,7 +23,7 @@ import { fileHealthStore, type HealthEvent } from './health.ts';
 import { clearUndos, type HeldLease, holdLease } from './held-lease.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { refuseDirtyLab } from './lab-dirty.ts';
-import { holds, type Lease, LeaseLost, LeaseRefused, type LeaseStore } from './lease-store.ts';
+import { holds, type Lease, LeaseRefused, type LeaseStore } from './lease-store.ts';
 import { leaseOwner } from './lease-owner.ts';
 import { SETTLE, startAudit } from './leftover-audit.ts';
 import { listenForTraps } from './listen-for-traps.ts';
@@ -356,26 +357,18 @@ async function reserveLab(
     for (const words of audit.unread) event('farspan', `not compared at the end: ${words}`);
     testbed = await labTestbed({ lab, keep, baseline, audit, close: giveBack });
     if (lost) testbed.break(lost);
-    return noteFailures(testbed, ({ device, tried, answer }) =>
-      noteHealth(device, { what: 'broke', reason: `${tried}: ${answer.split('\n')[0] ?? ''}`, by: leaseOwner() }),
+    return noteFailures(
+      testbed,
+      ({ device, tried, answer }) =>
+        noteHealth(device, { what: 'broke', reason: `${tried}: ${answer.split('\n')[0] ?? ''}`, by: leaseOwner() }),
+      error => becauseOfLease(error, lease),
     );
   } catch (error) {
-    const ended = endOf(held);
+    const told = becauseOfLease(error, held);
     await giveBack();
-    // What came of a lost lease is told as that.
-    if (ended) throw new LeaseLost(ended.message, { cause: error });
+    if (told !== error) throw told;
     if (error instanceof DeviceError) throw new TestbedUnavailable(error.message, { cause: error });
     throw error;
-  }
-}
-
-/** Why a lease is not ours any more; undefined while it is, and before it was taken. */
-function endOf(lease: HeldLease | undefined): Error | undefined {
-  try {
-    lease?.check();
-    return undefined;
-  } catch (error) {
-    return error as Error;
   }
 }
 

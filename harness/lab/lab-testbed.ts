@@ -146,8 +146,9 @@ export class LabTestbed implements Testbed {
     // The instant of a fault is what intervals are counted from.
     await this.#lab.clocks?.edge();
     const injected = await this.#inject(fault, id);
-    await this.#lab.clocks?.edge();
+    // Before anything else can fail: what is injected is healed.
     this.#injected.push({ id, fault: injected });
+    await this.#lab.clocks?.edge();
     return injected;
   }
 

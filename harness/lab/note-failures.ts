@@ -13,16 +13,21 @@ function deviceAtFault(error: unknown): DeviceError | undefined {
 
 /**
  * The same testbed, that tells of every error of a device that reaches the run. What the testbed deals with by itself (a switch that is
- * booting, a sample that was not answered) does not.
+ * booting, a sample that was not answered) does not. What `because` finds another reason for is told as that, and is no device's fault.
  */
-export function noteFailures(testbed: Testbed, failed: (error: DeviceError) => void): Testbed {
+export function noteFailures(
+  testbed: Testbed,
+  failed: (error: DeviceError) => void,
+  because: (error: unknown) => unknown = error => error,
+): Testbed {
   const noting = async <T>(act: () => Promise<T>): Promise<T> => {
     try {
       return await act();
     } catch (error) {
-      const device = deviceAtFault(error);
+      const told = because(error);
+      const device = told === error ? deviceAtFault(error) : undefined;
       if (device) failed(device);
-      throw error;
+      throw told;
     }
   };
   const load = (running: RunningLoad): RunningLoad => ({
