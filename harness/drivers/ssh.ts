@@ -383,6 +383,7 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
   let closed = false;
   const limit = pLimit(CHANNELS_AT_ONCE);
   ended.signal.addEventListener('abort', () => current.end(), { once: true });
+  if (ended.signal.aborted) current.end();
 
   /** The live session, opening one at most once at a time; who waits for it waits no longer than his own deadline. */
   const session = async (leftMs: number, late: (stage: Stage) => DeviceError): Promise<Connection> => {
@@ -392,7 +393,12 @@ export async function connectSsh(options: SshOptions): Promise<Shell> {
         stage: 'TCP connection',
         session: connect(stage => {
           begun.stage = stage;
-        }).then(opened => (current = opened)),
+        }).then(opened => {
+          // It may have been given up in the very moment in which it was ready.
+          if (ended.signal.aborted) opened.end();
+          current = opened;
+          return opened;
+        }),
       };
       const over = (): void => {
         opening = undefined;

@@ -136,7 +136,7 @@ async function stalled(run: number): Promise<Outcome> {
       const aborted = await abortOf(deadlineMs, () =>
         connectSsh(settings(path, { ...more, deadlineMs, signal: abort.signal })),
       );
-      return { ...aborted, stage, id, wrong: [...wrongAbout(stage, id, aborted), ...(await left(path, abort))] };
+      return { ...aborted, stage, id, wrong: [...wrongAbout(stage, id, aborted), ...(await left(path, stage, abort))] };
     }
     shell = await connectSsh(settings(path, { signal: abort.signal }));
     const open = shell;
@@ -145,9 +145,11 @@ async function stalled(run: number): Promise<Outcome> {
     const aborted = await abortOf(deadlineMs, () =>
       open.run(`${id} ${wordsFor(stage, draw)}`, { deadlineMs, ...stdin }),
     );
+    // A busy device may run the command only now; what it does then is not for the next session.
+    onRun.delete(id);
     const wrong = [...wrongAbout(stage, id, aborted), ...(await goesOn(path, open, stage, `${id}-next`))];
     await open.close();
-    return { ...aborted, stage, id, wrong: [...wrong, ...(await left(path, abort))] };
+    return { ...aborted, stage, id, wrong: [...wrong, ...(await left(path, stage, abort))] };
   } finally {
     onRun.delete(id);
     await shell?.close();
@@ -173,12 +175,12 @@ async function goesOn(path: Path, shell: Shell, stage: Stage, id: string): Promi
 }
 
 /** What a closed session leaves behind. */
-async function left(path: Path, { signal }: AbortController): Promise<readonly string[]> {
+async function left(path: Path, stage: Stage, { signal }: AbortController): Promise<readonly string[]> {
   for (let i = 0; i < 50 && path.open > 0; i++) await new Promise(resolve => setTimeout(resolve, 20));
   const listeners = getEventListeners(signal, 'abort').length;
   return [
-    ...(path.open > 0 ? [`${path.open} sockets are still open`] : []),
-    ...(listeners > 0 ? [`${listeners} listeners stay on the signal`] : []),
+    ...(path.open > 0 ? [`${stage}: ${path.open} sockets are still open`] : []),
+    ...(listeners > 0 ? [`${stage}: ${listeners} listeners stay on the signal`] : []),
   ];
 }
 

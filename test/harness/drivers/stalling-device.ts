@@ -72,9 +72,9 @@ export class Path {
     for (const socket of this.#sockets) this.#stalled.add(socket);
   }
 
-  /** RST to the client. */
+  /** RST to the client. Node never closes a socket that is reset while it is being shut down. */
   reset(): void {
-    for (const socket of this.#clients.values()) socket.resetAndDestroy();
+    for (const socket of this.#clients.values()) if (!socket.writableEnded) socket.resetAndDestroy();
   }
 
   async close(): Promise<void> {
