@@ -97,12 +97,16 @@ t.test('a record cut off anywhere in its last line gives every line before it, a
   const file = folder.file('record');
   const whole = readFileSync(file);
   const lastLine = whole.lastIndexOf('\n', whole.length - 2) + 1;
+  const read = new Set<string>();
   for (let length = whole.length - 1; length > lastLine; length--) {
     truncateSync(file, length);
     const { lines, truncated } = readRecord(folder.path);
-    t.same(lines, [head, phase('steady')]);
-    t.equal(truncated, 'line 3 was cut off; 2 lines before it were read');
+    read.add(JSON.stringify({ lines, truncated }));
   }
+  t.same(
+    [...read].map(one => JSON.parse(one) as unknown),
+    [{ lines: [head, phase('steady')], truncated: 'line 3 was cut off; 2 lines before it were read' }],
+  );
   truncateSync(file, lastLine);
   t.match(
     readRecord(folder.path),
