@@ -372,16 +372,17 @@ void t.test(
     const run = (name: string, ...more: readonly string[]): Promise<Said> =>
       play(
         name,
-        ...[
-          'run',
-          '--config',
-          'test/harness/cli-scenarios/lab.config.ts',
-          '--world',
-          'lab',
-          '--inventory',
-          altered.inventory,
-        ],
-        ...['--runs', path.join(scratch, name), '-g', '@good'],
+        'run',
+        '--config',
+        'test/harness/cli-scenarios/lab.config.ts',
+        '--world',
+        'lab',
+        '--inventory',
+        altered.inventory,
+        '--runs',
+        path.join(scratch, name),
+        '-g',
+        '@good',
         ...['junit', 'tap', 'json'].flatMap(kind => [`--${kind}`, path.join(scratch, `${name}.${kind}`)]),
         ...more,
       );
