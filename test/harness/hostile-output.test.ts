@@ -143,7 +143,7 @@ const LONG = 2 ** 20;
 const SHORT = 2 ** 13;
 const LOOKED_AT = 2;
 /** One of so many pairs of an opening and a filling is tried; 1 tries all. */
-const STRIDE = Number(process.env['FARSPAN_LINE_STRIDE'] ?? 7);
+const STRIDE = Number(process.env['FARSPAN_LINE_STRIDE'] ?? 12);
 
 function msOf(act: () => unknown): number {
   const began = performance.now();
@@ -155,8 +155,8 @@ function msOf(act: () => unknown): number {
   return performance.now() - began;
 }
 
-/** The shorter of two: the machine may have been busy. */
-const msOf2 = (act: () => unknown): number => Math.min(msOf(act), msOf(act));
+/** What is suspicious is measured again: the machine may have been busy. */
+const slowestOf = (ms: number, act: () => unknown): number => (ms > 100 ? Math.min(ms, msOf(act)) : ms);
 
 void t.test(
   'a line of 1 MB is read or refused within a second by every parser, in linear time',
@@ -180,8 +180,8 @@ void t.test(
         .map(({ opening, filling }) => ({
           opening,
           filling,
-          quarter: msOf2(read(text(opening, filling, LONG / 4))),
-          ms: msOf2(read(text(opening, filling, LONG))),
+          quarter: msOf(read(text(opening, filling, LONG / 4))),
+          ms: slowestOf(msOf(read(text(opening, filling, LONG))), read(text(opening, filling, LONG))),
         }))
         .toSorted((a, b) => b.ms - a.ms)[0];
       if (!worst) continue;
@@ -272,6 +272,8 @@ const BIN = path.join(ROOT, 'bin/farspan.js');
 /** What our own reporter writes to a terminal: it wipes its line, and paints. */
 // oxlint-disable-next-line no-control-regex
 const OWN = /\r\u001b\[2K|\u001b\[(?:\d{1,2}|1;\d{2})m|\r\n/g;
+/** Of util-linux: runs a command on a terminal of its own. */
+const SCRIPT = '/usr/bin/script';
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 
 void t.test('a lab whose devices, neighbours and scenarios have hostile names', { timeout: 300_000 }, async t => {
@@ -281,6 +283,8 @@ void t.test('a lab whose devices, neighbours and scenarios have hostile names', 
   const scratch = mkdtempSync(path.join(os.tmpdir(), 'farspan-hostile-'));
   t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
   let refuses = false;
+  /** A table that does not fit its ruler is refused: a run would end dirty by it. */
+  let misnamed = false;
   const altered = await alteredLab({
     inventory: lab.inventory,
     passwords: [],
@@ -290,10 +294,10 @@ void t.test('a lab whose devices, neighbours and scenarios have hostile names', 
       if (refuses) return { ...answer, stdout: HOSTILE, stderr: `no: ${HOSTILE}`, code: 1 };
       const { command } = answer;
       let { stdout } = answer;
-      if (command.includes('lldp')) stdout = stdout.replaceAll('b-leaf', `b-leaf${HOSTILE_CELL}`);
+      if (misnamed && command.includes('lldp')) stdout = stdout.replaceAll('b-leaf', `b-leaf${HOSTILE_CELL}`);
       if (command.includes('version'))
         stdout = stdout.replaceAll(/^(SONiC Software Version: .*)$/gm, `$1${HOSTILE_CELL}`);
-      if (command.includes('description')) stdout = stdout.replaceAll('N/A', HOSTILE_CELL);
+      if (misnamed && command.includes('description')) stdout = stdout.replaceAll('N/A', HOSTILE_CELL);
       if (command === 'hostname') stdout = `${HOSTILE_CELL}\n`;
       return { ...answer, stdout, stderr: `${answer.stderr}${HOSTILE}\n` };
     },
@@ -332,35 +336,36 @@ void t.test('a lab whose devices, neighbours and scenarios have hostile names', 
   const config = ['--config', 'test/harness/cli-scenarios/lab.config.ts', '--world', 'lab'];
   const run = ['run', ...config, '--inventory', altered.inventory, '--runs', path.join(scratch, 'runs')];
   const obeyed: string[] = [];
+  const look = (name: string, text: string): void => {
+    const at = OBEYED.exec(text);
+    if (at) obeyed.push(`${name}: ${JSON.stringify(text.slice(Math.max(0, at.index - 60), at.index + 10))}`);
+  };
   const play = async (name: string, ...args: readonly string[]): Promise<Said> => {
     const done = await spawned(process.execPath, [BIN, ...args], env);
-    const at = OBEYED.exec(done.text);
-    if (at) obeyed.push(`${name}: ${JSON.stringify(done.text.slice(Math.max(0, at.index - 60), at.index + 10))}`);
+    look(name, done.text);
     t.comment(`${name}: exit code ${done.code}, ${done.text.length} characters`);
     return done;
   };
-  const played = await play('run', ...run);
-  t.match(played.text, 'it is called \\x1b[35;7m');
-  if (existsSync('/usr/bin/script')) {
+  // On a terminal where there is one to be had: the reporter draws more there.
+  if (existsSync(SCRIPT)) {
     const quoted = [process.execPath, BIN, ...run].map(word => `'${word}'`).join(' ');
-    const { text } = await spawned('/usr/bin/script', ['-qec', quoted, '/dev/null'], {
-      ...env,
-      NO_COLOR: '',
-      TERM: 'xterm',
-    });
-    const left = text.replaceAll(OWN, '');
-    const at = OBEYED.exec(left);
-    if (at) obeyed.push(`run on a terminal: ${JSON.stringify(left.slice(Math.max(0, at.index - 60), at.index + 10))}`);
-  }
+    const terminal = { ...env, NO_COLOR: '', TERM: 'xterm' };
+    const { text } = await spawned(SCRIPT, ['-qec', quoted, '/dev/null'], terminal);
+    t.match(text, 'it is called \\x1b[35;7m');
+    look('run on a terminal', text.replaceAll(OWN, ''));
+  } else t.match((await play('run', ...run)).text, 'it is called \\x1b[35;7m');
+  misnamed = true;
   await Promise.all([
     play('doctor', 'doctor', '--inventory', hostileSite),
     play('discover', 'doctor', '--discover', '--inventory', altered.inventory),
   ]);
-  refuses = true;
   await Promise.all([
     play('plan', 'plan', ...config, '--inventory', altered.inventory),
     play('devices', 'devices', '--inventory', hostileSite),
-    play('doctor of a lab that refuses', 'doctor', '--inventory', hostileSite),
+  ]);
+  refuses = true;
+  await Promise.all([
+    play('recover on a lab that refuses', 'recover', '--inventory', altered.inventory),
     play('trust', 'trust', HOSTILE.replaceAll('\0', ''), '--inventory', altered.inventory),
   ]);
   t.same(obeyed, [], 'nothing that a terminal obeys');

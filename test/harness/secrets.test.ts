@@ -15,7 +15,7 @@ import { type Answered, alteredLab } from './lab/altered-lab.ts';
 import { leaked } from './leaked.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const RUNS = Number(process.env['FARSPAN_SECRET_RUNS'] ?? 2000);
+const RUNS = Number(process.env['FARSPAN_SECRET_RUNS'] ?? 500);
 
 /** Looked up through the inventory: they are known, and must leave in no form. */
 const KNOWN = {
@@ -336,6 +336,8 @@ void t.test(
       return `${some.join('\n')}\n${[0, 5, 9].map(i => lines[(turn + i) % lines.length]).join('\n')}\n`;
     };
     let refuses = (_answer: Answered): boolean => false;
+    /** A table that does not fit its ruler is refused: a run would end dirty by it. */
+    let misnamed = false;
     const altered = await alteredLab({
       inventory: lab.inventory,
       passwords: [KNOWN['SSH password of a variable'], KNOWN['SSH password of a file']],
@@ -348,9 +350,10 @@ void t.test(
       alter: answer => {
         if (refuses(answer)) return { ...answer, stdout: '', stderr: `refused: ${chatter()}`, code: 1 };
         // What a device calls itself and its neighbours comes from whoever configured it.
-        const stdout = answer.command.includes('lldp')
-          ? answer.stdout.replaceAll('b-leaf', `b-leaf ${known['SSH password of a variable']}`)
-          : answer.stdout;
+        const stdout =
+          answer.command === 'show lldp table' && misnamed
+            ? answer.stdout.replaceAll('b-leaf', `b-leaf ${known['SSH password of a variable']}`)
+            : answer.stdout;
         return { ...answer, stdout, stderr: `${answer.stderr}${chatter()}` };
       },
     });
@@ -394,15 +397,11 @@ void t.test(
     const broke = await run('a run that breaks');
     t.not(broke.code, 0, 'devices refused what was written');
     refuses = () => true;
-    await Promise.all([
-      play('doctor on a lab that refuses all', 'doctor', '--inventory', altered.inventory),
-      play('recover on a lab that refuses all', 'recover', '--inventory', altered.inventory),
-    ]);
+    await play('recover on a lab that refuses all', 'recover', '--inventory', altered.inventory);
     refuses = () => false;
-    const [doctor] = await Promise.all([
-      play('doctor', 'doctor', '--inventory', altered.inventory, '--json', path.join(scratch, 'doctor.json')),
-      play('discover', 'doctor', '--discover', '--inventory', altered.inventory),
-    ]);
+    misnamed = true;
+    const json = path.join(scratch, 'doctor.json');
+    const doctor = await play('doctor', 'doctor', '--inventory', altered.inventory, '--json', json);
     t.match(doctor.text, /a-leaf/);
 
     const files = filesIn(scratch);
