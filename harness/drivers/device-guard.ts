@@ -11,6 +11,8 @@ export interface Marker {
   readonly token: number;
   /** Id of the lease, letters and digits. */
   readonly lease: string;
+  /** Which box it was laid on, letters and digits; the guard adds it. */
+  readonly box?: string;
 }
 
 /** An undo that a timer of the device ran, because nobody renewed it. */
@@ -97,6 +99,11 @@ export interface DeviceGuardOptions {
   readonly allowed: readonly RegExp[];
   /** How long an undo's timer runs without renewal. */
   readonly ttlS: number;
+  /**
+   * Tells this box from every other of the same lease, letters and digits: where an address leads to another box in the middle of a run,
+   * the marker that lies there is not the one that a command carries.
+   */
+  readonly box?: string;
   /** A new id of a job. Default: random. */
   readonly newId?: () => string;
 }
@@ -128,11 +135,16 @@ function safeName(name: string): string {
   return name;
 }
 
-export const printMarker = ({ token, lease }: Marker): string => `${token} ${lease}`;
+/** The lease and, behind a dot, the box: the word by which the device knows it. */
+const leaseWord = ({ lease, box }: Marker): string => safeName(box === undefined ? lease : `${lease}.${box}`);
+
+export const printMarker = (marker: Marker): string => `${marker.token} ${leaseWord(marker)}`;
 
 function markerOf(text: string | undefined): Marker | undefined {
-  const [, token, lease] = /^(\d{1,15}) ([A-Za-z0-9]{1,40})$/.exec(text?.trim() ?? '') ?? [];
-  return token === undefined || lease === undefined ? undefined : { token: Number(token), lease };
+  const [, token, lease, box] =
+    /^(\d{1,15}) ([A-Za-z0-9]{1,40})(?:\.([A-Za-z0-9]{1,40}))?$/.exec(text?.trim() ?? '') ?? [];
+  if (token === undefined || lease === undefined) return undefined;
+  return { token: Number(token), lease, ...(box !== undefined && { box }) };
 }
 
 /** Marks the process, so that a pid which was given to another is never ended. */
@@ -211,7 +223,7 @@ export function parseSurvey(text: string): DeviceSurvey {
 function firedOf(lines: readonly string[]): readonly Fired[] {
   return lines.slice(0, MOST_ENTRIES).flatMap(line => {
     const [, lease, fault, code] =
-      /^([A-Za-z0-9]{1,40}) ([A-Za-z0-9._-]{1,81}) \d{1,9} (\d{1,3})$/.exec(line.trim()) ?? [];
+      /^([A-Za-z0-9]{1,40})(?:\.[A-Za-z0-9]{1,40})? ([A-Za-z0-9._-]{1,81}) \d{1,9} (\d{1,3})$/.exec(line.trim()) ?? [];
     return lease === undefined || fault === undefined ? [] : [{ lease, fault, code: Number(code) }];
   });
 }
@@ -305,10 +317,10 @@ export function deviceGuard(options: DeviceGuardOptions): DeviceGuard {
       ({ fences } = survey);
       return survey;
     },
-    async take({ marker: wanted, expected, holder, leaseS = ttlS }) {
-      safeName(wanted.lease);
+    async take({ marker: asked, expected, holder, leaseS = ttlS }) {
+      const wanted: Marker = { ...asked, ...(options.box !== undefined && { box: options.box }) };
       // Put in place by the take itself, under the lock: whoever is refused leaves the holder's program alone.
-      const file = `${GUARD_FOLDER}/guard.${wanted.lease}`;
+      const file = `${GUARD_FOLDER}/guard.${leaseWord(wanted)}`;
       const words = [
         printMarker(wanted),
         quoted(expected === undefined ? '' : printMarker(expected)),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { DeviceFacts } from '../binding/device-facts.ts';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import { DeviceError } from '../binding/device-error.ts';
@@ -44,6 +45,10 @@ const WRITES: Readonly<Record<DriverName, { readonly allowed: readonly RegExp[];
   'gpu-node': { allowed: GPU_NODE_WRITES, prefix: '' },
   'netem-span': { allowed: SPAN_WRITES, prefix: '' },
 };
+
+/** A box by what `rightBox` tells it by. */
+const boxOf = ({ serial = '', baseMac = '' }: InventoryDevice): string =>
+  createHash('sha256').update(`${serial} ${baseMac.toLowerCase()}`).digest('hex').slice(0, 10);
 
 /** As `farspan plan` prints a write of this driver. */
 export const writePrefix = (driver: DriverName): string => WRITES[driver].prefix;
@@ -118,7 +123,7 @@ export async function connectDevice(name: string, options: ConnectOptions): Prom
     snmp?.close();
     throw error;
   }
-  const guard = deviceGuard({ shell, ...WRITES[entry.driver], ttlS: ttlOf(inventory) });
+  const guard = deviceGuard({ shell, ...WRITES[entry.driver], ttlS: ttlOf(inventory), box: boxOf(entry) });
   const read: Shell['run'] = (command, run) => shell.run(command, run);
   if (entry.driver === 'sonic') {
     const driver = sonicSwitch({ name, shell, guard, ...(snmp === undefined ? {} : { snmp }) });

@@ -30,6 +30,8 @@ export interface HoldLeaseOptions {
   readonly foreign?: 'refuse' | 'wait';
   /** Longest that a command of another holder may still take, s. Default `LONGEST_COMMAND_S`. */
   readonly longestCommandS?: number;
+  /** Asks a device that has booted who it is, before it is leased again: its address may be another box's now. Throws when it is. */
+  readonly confirm?: (device: string) => Promise<unknown>;
   /** Told in words what takes long or was found. */
   readonly say?: (words: string) => void;
   /** An undo ran on a device by itself. */
@@ -197,6 +199,7 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
     async restore(device) {
       const guard = guards.get(device);
       if (!guard) throw new RangeError(`${device} is no device of this lease.`);
+      await options.confirm?.(device);
       const { lease: there } = await guard.survey();
       if (there?.lease !== lease.id) await guard.take({ marker, expected: there, holder, leaseS: lease.ttlS });
     },

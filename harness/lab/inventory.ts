@@ -63,7 +63,8 @@ const path = z.string().min(1).describe('A file, relative to the inventory');
 const environment = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable');
 const end = z
   .string()
-  .regex(/^[A-Za-z0-9._-]+ [A-Za-z0-9._:/-]{1,63}$/, 'expected "DEVICE PORT", such as "a-leaf-1 Ethernet0"')
+  // A port that begins with a hyphen would be an option of the command that it enters.
+  .regex(/^[A-Za-z0-9._-]+ [A-Za-z0-9][A-Za-z0-9._:/-]{0,62}$/, 'expected "DEVICE PORT", such as "a-leaf-1 Ethernet0"')
   .describe('DEVICE PORT, such as "a-leaf-1 Ethernet0"');
 
 const sshCredential = z.strictObject({

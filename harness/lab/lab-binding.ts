@@ -240,6 +240,10 @@ async function reserveLab(
       store,
       guards,
       boundary,
+      confirm: async device => {
+        const opened = named.find(one => one.device === device)?.opened;
+        if (opened) await rightBox(device, { opened, inventory });
+      },
       wanted: {
         devices: [...new Set(Object.values(keys))],
         owner: leaseOwner(),

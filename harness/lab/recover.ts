@@ -91,6 +91,10 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
       holdLease({
         store: from,
         guards: new Map([...opened].map(([name, { guard }]) => [name, guard])),
+        confirm: async name => {
+          const one = opened.get(name);
+          if (one) await rightBox(name, { opened: one, inventory });
+        },
         wanted: {
           devices: [...new Set(wanted.map(name => keys[name] ?? name))],
           owner: leaseOwner(),
