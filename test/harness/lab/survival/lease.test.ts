@@ -19,8 +19,8 @@ import { PAIR } from './pair.ts';
 import { victim } from './run-victim.ts';
 
 /** Two-way races, and a tenth as many of all racers: 1,000 and 100 in a night (FARSPAN_RACES), with 100 racers (FARSPAN_RACERS). */
-const RACES = Number(process.env['FARSPAN_RACES'] ?? 60);
-const RACERS = Number(process.env['FARSPAN_RACERS'] ?? 6);
+const RACES = Number(process.env['FARSPAN_RACES'] ?? 40);
+const RACERS = Number(process.env['FARSPAN_RACERS'] ?? 5);
 const DEVICES = ['a', 'b', 'c', 'd', 'e'];
 
 const folder = (t: Test): string => {

@@ -9,7 +9,7 @@ import { LASTING, PAIR } from './pair.ts';
 import { type Victim, victim } from './run-victim.ts';
 
 /** Holders that are stopped and wake up when their lease is another's: 100 in a night (FARSPAN_STOPPED). */
-const STOPPED = Number(process.env['FARSPAN_STOPPED'] ?? 9);
+const STOPPED = Number(process.env['FARSPAN_STOPPED'] ?? 6);
 const LABS = Number(process.env['FARSPAN_STOPPED_LABS'] ?? 3);
 const TTL_S = 3;
 /** A machine that is too busy may keep a holder from coming to where it is to be stopped. */
