@@ -11,7 +11,7 @@ import { type Victim, victim } from './run-victim.ts';
 t.setTimeout(3_600_000);
 
 /** Runners that are killed. 1,000 in a night (FARSPAN_KILLS), fewer in CI. */
-const KILLS = Number(process.env['FARSPAN_KILLS'] ?? 51);
+const KILLS = Number(process.env['FARSPAN_KILLS'] ?? 34);
 /** Labs at the same time. */
 const LABS = Number(process.env['FARSPAN_KILL_LABS'] ?? 4);
 const TTL_S = 5;

@@ -11,7 +11,7 @@ import { type KeptLab, keptLab } from './kept-lab.ts';
 t.setTimeout(3_600_000);
 
 /** Signals that are sent, two to a run: 500 in a night (FARSPAN_SIGNALS). */
-const SIGNALS = Number(process.env['FARSPAN_SIGNALS'] ?? 12);
+const SIGNALS = Number(process.env['FARSPAN_SIGNALS'] ?? 8);
 const KINDS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const FAULTS = 3;
 
