@@ -170,9 +170,11 @@ void t.test('a megabyte of anything takes less than a second', t => {
   let slowest = 0;
   for (const line of lines) {
     const text = line.repeat(Math.ceil(2 ** 20 / line.length));
-    const began = performance.now();
+    // CPU time, of the process: another one on this machine is no fault of ours.
+    const began = process.cpuUsage();
     secrets.redact(text);
-    const ms = performance.now() - began;
+    const { user, system } = process.cpuUsage(began);
+    const ms = (user + system) / 1000;
     slowest = Math.max(slowest, ms);
     if (ms > 1000) slow.push(`${line}: ${Math.round(ms)} ms`);
   }
