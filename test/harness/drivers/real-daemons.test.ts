@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import dgram from 'node:dgram';
 import net from 'node:net';
 import os from 'node:os';
@@ -17,6 +17,7 @@ import { connectSsh, fetchHostKey, type Shell } from '../../../harness/drivers/s
 import { measureRefresh, octetsOf } from '../../../harness/lab/measure-refresh.ts';
 import { StaleSamples } from '../../../harness/lab/stale-samples.ts';
 import { openGuard } from './open-guard.ts';
+import { openSshd, type OpenSshd } from './open-sshd.ts';
 
 /** Why a test of a program is skipped, or false. */
 const needs = (...programs: readonly string[]): string | false => {
@@ -25,7 +26,6 @@ const needs = (...programs: readonly string[]): string | false => {
   );
   return missing.length > 0 ? `not installed: ${missing.join(', ')}` : false;
 };
-const needsRoot = process.getuid?.() === 0 ? false : 'sshd can let in only its own user without root; run as root';
 
 const folder = (t: Test): string => {
   const made = mkdtempSync(path.join(os.tmpdir(), 'farspan-test-'));
@@ -66,43 +66,17 @@ const until = async (what: string, work: () => Promise<boolean>): Promise<void> 
   throw new Error(`${what} did not come up within 5 s`);
 };
 
-/** sshd as it comes with Debian, with a key of its own, letting this user in by key. */
-async function sshd(t: Test): Promise<{ readonly port: number; readonly key: Buffer; readonly hostKey: string }> {
-  const at = folder(t);
-  for (const name of ['host', 'user'])
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path.join(at, name)]);
-  writeFileSync(path.join(at, 'authorized'), readFileSync(path.join(at, 'user.pub')));
-  mkdirSync('/run/sshd', { recursive: true });
-  const port = await tcpPort();
-  writeFileSync(
-    path.join(at, 'config'),
-    [
-      `Port ${port}`,
-      'ListenAddress 127.0.0.1',
-      `HostKey ${path.join(at, 'host')}`,
-      `AuthorizedKeysFile ${path.join(at, 'authorized')}`,
-      'PermitRootLogin prohibit-password',
-      'PasswordAuthentication no',
-      'KbdInteractiveAuthentication no',
-      'UsePAM no',
-      'StrictModes no',
-      // bash sources $HOME/.bashrc for commands over SSH, which may take long; there is none here.
-      `SetEnv HOME=${at}`,
-      `PidFile ${path.join(at, 'pid')}`,
-      '',
-    ].join('\n'),
-  );
-  child(t, '/usr/sbin/sshd', ['-D', '-f', path.join(at, 'config')]);
-  await until('sshd', async () => (await fetchHostKey('127.0.0.1', port, 500)) !== '');
-  const listed = execFileSync('ssh-keygen', ['-lf', path.join(at, 'host.pub')], { encoding: 'utf8' });
-  return { port, key: readFileSync(path.join(at, 'user')), hostKey: listed.split(' ')[1] ?? '' };
-}
+/** sshd for this test. */
+const sshd = async (t: Test): Promise<OpenSshd> => {
+  const server = await openSshd();
+  t.teardown(() => server.close());
+  return server;
+};
 
-const login = async (t: Test, server: Awaited<ReturnType<typeof sshd>>): Promise<Shell> => {
+const login = async (t: Test, server: OpenSshd): Promise<Shell> => {
   const shell = await connectSsh({
     device: 'debian',
     host: '127.0.0.1',
-    user: os.userInfo().username,
     deadlineMs: 8000,
     ...server,
   });
@@ -112,7 +86,7 @@ const login = async (t: Test, server: Awaited<ReturnType<typeof sshd>>): Promise
 
 void t.test(
   'OpenSSH of Debian: commands run, and its key has the fingerprint that ssh-keygen prints',
-  { skip: needs('sshd', 'ssh-keygen') || needsRoot || false },
+  { skip: openSshd.missing() },
   async t => {
     const server = await sshd(t);
     t.equal(await fetchHostKey('127.0.0.1', server.port, 3000), server.hostKey);
@@ -159,7 +133,7 @@ void t.test(
 
 void t.test(
   'iperf3 of Debian: a probe between two ends that are stopped by the harness counts every packet',
-  { skip: needs('sshd', 'ssh-keygen', 'iperf3', 'setsid') || needsRoot || false },
+  { skip: openSshd.missing() || needs('iperf3') },
   async t => {
     const server = await sshd(t);
     const shell = await login(t, server);

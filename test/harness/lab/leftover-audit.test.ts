@@ -22,8 +22,8 @@ import {
 } from '../../../harness/lab/leftover-audit.ts';
 import type { Read } from '../../../harness/model/device-configuration.ts';
 import type { Fault } from '../../../harness/model/fault.ts';
-import { DEFAULT_FABRIC } from '../../../harness/model/fabric-settings.ts';
-import { cable, type Link, type Span, type SwitchNode, type Topology } from '../../../harness/model/topology.ts';
+import type { Link, SwitchNode } from '../../../harness/model/topology.ts';
+import { PAIR } from './survival/pair.ts';
 
 /** Fingerprints that are changed at one place each. */
 const CHANGES = Number(process.env['FARSPAN_AUDIT_CHANGES'] ?? 1000);
@@ -256,37 +256,6 @@ void t.test(
   },
 );
 
-/** Two sites of one leaf and one host, joined by one span. */
-const TOPOLOGY: Topology = {
-  name: 'pair',
-  sites: ['x', 'y'],
-  hosts: [
-    { kind: 'host', name: 'x1', site: 'x' },
-    { kind: 'host', name: 'y1', site: 'y' },
-  ],
-  switches: [
-    { kind: 'switch', name: 'xl', site: 'x', role: 'leaf' },
-    { kind: 'switch', name: 'yl', site: 'y', role: 'leaf' },
-  ],
-  links: [
-    cable({ node: 'x1', port: 'eth0' }, { node: 'xl', port: 'host1' }, '100 Gb/s', '20 m'),
-    cable({ node: 'y1', port: 'eth0' }, { node: 'yl', port: 'host1' }, '100 Gb/s', '20 m'),
-  ],
-  spans: {
-    north: {
-      kind: 'span',
-      name: 'north',
-      ends: [
-        { node: 'xl', port: 'span' },
-        { node: 'yl', port: 'span' },
-      ],
-      rate: '100 Gb/s',
-      length: '10 km',
-    },
-  },
-  settings: DEFAULT_FABRIC,
-};
-
 interface Plant {
   readonly device: string;
   readonly command: string;
@@ -444,7 +413,7 @@ void t.test(
   'on an emulated lab each leftover is named, blamed on its own step, and gone after what is said to do by hand',
   async t => {
     const directory = await mkdtemp(path.join(tmpdir(), 'farspan-audit-'));
-    const lab = await startEmulatedLab({ topology: TOPOLOGY, seed: 1, directory });
+    const lab = await startEmulatedLab({ topology: PAIR, seed: 1, directory });
     t.teardown(async () => {
       await lab.close();
       await rm(directory, { recursive: true });
@@ -517,7 +486,7 @@ void t.test(
     await t.test('a whole run under a lease, with load, probes and six faults, leaves nothing', async t => {
       const audit = await begin();
       const state = path.join(directory, 'state');
-      const testbed = await labBinding().reserve(TOPOLOGY, {
+      const testbed = await labBinding().reserve(PAIR, {
         seed: 1,
         record: () => {},
         step: () => {},
@@ -525,15 +494,15 @@ void t.test(
       });
       const load = await testbed.start({ kind: 'all-reduce', algorithm: 'ring', bytes: '1 MB' });
       const probes = await testbed.probe({ phase: 'all', packetsPerSecond: 1000 });
-      const span = TOPOLOGY.spans['north'] as Span;
+      const span = PAIR.spans.north;
       const both = { span, direction: 'both' } as const;
       const faults: Readonly<Record<string, Fault>> = {
         flap: { kind: 'span-flap', span, every: '10 ms', down: '2 ms', light: 'lost' },
         cut: { kind: 'span-cut', ...both, light: 'lost' },
         dark: { kind: 'span-cut', ...both, light: 'kept' },
         degrade: { kind: 'span-degrade', ...both, amount: { loss: '1 %' } },
-        link: { kind: 'link-down', link: TOPOLOGY.links[0] as Link },
-        boot: { kind: 'switch-reboot', switch: TOPOLOGY.switches[0] as SwitchNode, takes: '50 ms' },
+        link: { kind: 'link-down', link: PAIR.links[0] as Link },
+        boot: { kind: 'switch-reboot', switch: PAIR.switches[0] as SwitchNode, takes: '50 ms' },
       };
       const unhealed: string[] = [];
       for (const [id, fault] of Object.entries(faults)) {

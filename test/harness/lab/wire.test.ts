@@ -13,43 +13,14 @@ import { listDevices } from '../../../harness/lab/devices.ts';
 import { readInventory } from '../../../harness/lab/inventory.ts';
 import binding from '../../../harness/lab/lab-binding.ts';
 import { trust } from '../../../harness/lab/trust.ts';
-import { DEFAULT_FABRIC } from '../../../harness/model/fabric-settings.ts';
 import type { RecordLine, Step } from '../../../harness/model/record.ts';
 import type { Span, Topology } from '../../../harness/model/topology.ts';
 import { cable, linkBetween, switchNamed } from '../../../harness/model/topology.ts';
 import { measurementError } from '../../../harness/run/measurement-error.ts';
 import { bindingContract } from '../../contract/binding-contract.ts';
+import { PAIR } from './survival/pair.ts';
 
-const north: Span = {
-  kind: 'span',
-  name: 'north',
-  ends: [
-    { node: 'xl', port: 'span' },
-    { node: 'yl', port: 'span' },
-  ],
-  rate: '100 Gb/s',
-  length: '10 km',
-};
-
-/** Two sites of one leaf and one host, joined by one span: the least in which everything can happen. */
-const TOPOLOGY: Topology = {
-  name: 'pair',
-  sites: ['x', 'y'],
-  hosts: [
-    { kind: 'host', name: 'x1', site: 'x' },
-    { kind: 'host', name: 'y1', site: 'y' },
-  ],
-  switches: [
-    { kind: 'switch', name: 'xl', site: 'x', role: 'leaf' },
-    { kind: 'switch', name: 'yl', site: 'y', role: 'leaf' },
-  ],
-  links: [
-    cable({ node: 'x1', port: 'eth0' }, { node: 'xl', port: 'host1' }, '100 Gb/s', '20 m'),
-    cable({ node: 'y1', port: 'eth0' }, { node: 'yl', port: 'host1' }, '100 Gb/s', '20 m'),
-  ],
-  spans: { north },
-  settings: DEFAULT_FABRIC,
-};
+const { north } = PAIR.spans;
 
 const rack = ['x', 'y'].flatMap(site => [
   cable({ node: `${site}1`, port: 'eth0' }, { node: `${site}l`, port: 'host1' }, '100 Gb/s', '20 m'),
@@ -66,7 +37,7 @@ const spanOf = (name: string, ends: Span['ends']): Span => ({
 
 /** A leaf and two spines at each site; one span joins the `s` spines, the other the `t` spines: anything may fail once. */
 const TWO_SPANS: Topology<'north' | 'south'> = {
-  ...TOPOLOGY,
+  ...PAIR,
   name: 'two-spans',
   switches: ['x', 'y'].flatMap(site => [
     { kind: 'switch' as const, name: `${site}l`, site, role: 'leaf' as const },
@@ -88,7 +59,7 @@ const TWO_SPANS: Topology<'north' | 'south'> = {
 
 const redundant = await provider.provide(TWO_SPANS, { seed: 1, options: { bootTime: '100 ms' } });
 t.teardown(() => redundant.stop());
-const lab = await provider.provide(TOPOLOGY, { seed: 1, options: {} });
+const lab = await provider.provide(PAIR, { seed: 1, options: {} });
 t.teardown(() => lab.stop());
 const text = await readFile(lab.inventory, 'utf8');
 const folder = path.dirname(lab.inventory);
@@ -112,7 +83,7 @@ interface Reserved {
 async function reserve(inventory: string, options: Partial<ReserveOptions> = {}): Promise<Reserved> {
   const lines: RecordLine[] = [];
   const steps: Step[] = [];
-  const testbed = await binding.reserve(TOPOLOGY, {
+  const testbed = await binding.reserve(PAIR, {
     seed: 1,
     record: line => lines.push(line),
     step: step => steps.push(step),
@@ -381,10 +352,10 @@ void t.test('what somebody left behind makes the lab dirty, with the command tha
 });
 
 void t.test('a heal that can not reach its device says so and what to type', async t => {
-  const short = await provider.provide(TOPOLOGY, { seed: 2, options: {} });
+  const short = await provider.provide(PAIR, { seed: 2, options: {} });
   const { testbed } = await reserve(short.inventory);
   const shut = await testbed.inject(
-    { kind: 'link-down', link: TOPOLOGY.links[0] ?? cable(north.ends[0], north.ends[1], '1 Gb/s', '1 m') },
+    { kind: 'link-down', link: PAIR.links[0] ?? cable(north.ends[0], north.ends[1], '1 Gb/s', '1 m') },
     'shut',
   );
   await short.stop();
