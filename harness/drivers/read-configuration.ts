@@ -1,4 +1,5 @@
 import { DeviceError } from '../binding/device-error.ts';
+import { firstLine } from '../binding/first-line.ts';
 import type {
   EcnProfile,
   HostConfiguration,
@@ -29,7 +30,7 @@ async function attempt<T>(read: () => Promise<T>): Promise<Read<T>> {
   try {
     return { value: await read() };
   } catch (error) {
-    if (error instanceof DeviceError) return { unread: label(`${error.tried}: ${error.answer.split('\n')[0] ?? ''}`) };
+    if (error instanceof DeviceError) return { unread: label(`${error.tried}: ${firstLine(error.answer)}`) };
     throw error;
   }
 }

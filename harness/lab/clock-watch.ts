@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeviceError } from '../binding/device-error.ts';
+import { firstLine } from '../binding/first-line.ts';
 import { succeeded } from '../drivers/ssh.ts';
 import type { RecordLine } from '../model/record.ts';
 import { DATE_COMMAND, measureOffset } from './clock-offset.ts';
@@ -64,7 +65,7 @@ export function clockWatch(options: ClockWatchOptions): ClockWatch {
       missing = found.missing;
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
-      missing = error.answer.split('\n')[0] ?? '';
+      missing = firstLine(error.answer);
     }
     const atNs = await now();
     quietUntilNs.set(device, atNs + QUIET_NS);

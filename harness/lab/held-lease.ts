@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeviceError } from '../binding/device-error.ts';
+import { firstLine } from '../binding/first-line.ts';
 import {
   type DeviceGuard,
   type DeviceSurvey,
@@ -109,7 +110,7 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
     const results = await Promise.allSettled(taken.map(async device => guards.get(device)?.release()));
     await store.release(lease);
     return results.flatMap((result, i) =>
-      result.status === 'rejected' ? [`${taken[i]}: ${firstLine(result.reason)}`] : [],
+      result.status === 'rejected' ? [`${taken[i]}: ${briefly(result.reason)}`] : [],
     );
   };
 
@@ -131,7 +132,7 @@ export async function holdLease(options: HoldLeaseOptions): Promise<HeldLease> {
     await giveUp();
     throw failed.reason instanceof Fenced
       ? new LeaseRefused(
-          `${failed.reason.message.split('\n')[0]}\n  Somebody was faster. farspan lease list --inventory ${wanted.inventory}`,
+          `${firstLine(failed.reason)}\n  Somebody was faster. farspan lease list --inventory ${wanted.inventory}`,
           { cause: failed.reason },
         )
       : failed.reason;
@@ -229,7 +230,7 @@ export async function clearUndos(
         await guards.get(device)?.runUndo(fault);
         cleared.push(`${device}: ${fault}`);
       } catch (error) {
-        failed.push(`${device}: the undo of ${fault} that lies there failed: ${firstLine(error)}`);
+        failed.push(`${device}: the undo of ${fault} that lies there failed: ${briefly(error)}`);
       }
     }
   }
@@ -271,7 +272,6 @@ async function watch(
   return survey.lease;
 }
 
-const firstLine = (error: unknown): string =>
-  error instanceof DeviceError
-    ? (`${error.tried}: ${error.answer}`.split('\n')[0] ?? '')
-    : (((error as Error).message ?? String(error)).split('\n')[0] ?? '');
+/** In one line, without the device's name, which stands before it. */
+const briefly = (error: unknown): string =>
+  firstLine(error instanceof DeviceError ? `${error.tried}: ${error.answer}` : error);

@@ -1,4 +1,5 @@
 import type { InjectedFault } from '../binding/testbed.ts';
+import { firstLine } from '../binding/first-line.ts';
 import { faultRulesOf } from '../faults/fault-rules.ts';
 import type { Fault } from '../model/fault.ts';
 import type { EffectLine } from '../model/record.ts';
@@ -31,8 +32,6 @@ export interface InjectOptions {
 
 /** Independent evidence of a fault that was commanded. */
 type Witness = () => Promise<readonly Pick<EffectLine, 'witness' | 'seen' | 'real'>[]>;
-
-const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
 
 async function portsAt(
   lab: OpenLab,

@@ -2,6 +2,7 @@ import type { Document } from 'yaml';
 import { isMap, isPair, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { TestbedUnavailable } from '../binding/binding.ts';
+import { firstLine } from '../binding/first-line.ts';
 import { BLASTS } from '../model/fault.ts';
 import type { Distance, Duration, Rate } from '../model/units.ts';
 import { magnitude } from '../model/units.ts';
@@ -509,9 +510,7 @@ export function readInventory(text: string, file: string): Inventory {
       document.errors.map(error => {
         const { line, col } = lines.linePos(error.pos[0]);
         const hint =
-          error.code === 'DUPLICATE_KEY'
-            ? 'this key is already there; every name occurs once'
-            : error.message.split('\n')[0];
+          error.code === 'DUPLICATE_KEY' ? 'this key is already there; every name occurs once' : firstLine(error);
         return { file, line, column: col, text: `not valid YAML: ${hint}.`.replace(/\.\.$/, '.') };
       }),
     );

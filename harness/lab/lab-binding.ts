@@ -8,6 +8,7 @@ import type { Host } from '../binding/host.ts';
 import type { SpanShaper } from '../binding/span-shaper.ts';
 import type { Switch } from '../binding/switch.ts';
 import type { Testbed } from '../binding/testbed.ts';
+import { firstLine } from '../binding/first-line.ts';
 import type { Topology } from '../model/topology.ts';
 import { admitDevices } from './admit-devices.ts';
 import { captureBaseline } from './baseline.ts';
@@ -364,7 +365,7 @@ async function reserveLab(
     return noteFailures(
       testbed,
       ({ device, tried, answer }) =>
-        noteHealth(device, { what: 'broke', reason: `${tried}: ${answer.split('\n')[0] ?? ''}`, by: leaseOwner() }),
+        noteHealth(device, { what: 'broke', reason: `${tried}: ${firstLine(answer)}`, by: leaseOwner() }),
       error => becauseOfLease(error, lease),
     );
   } catch (error) {
@@ -390,7 +391,5 @@ async function joinedLease(
     throw new LeaseRefused(`Lease ${id} of ${found.owner} lacks ${missing.length} devices that this topology needs.`);
   return found;
 }
-
-const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
 
 export default labBinding();

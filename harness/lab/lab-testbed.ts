@@ -1,5 +1,6 @@
 import type { Until } from '../binding/clock.ts';
 import type { InjectedFault, RunningLoad, RunningProbes, Testbed } from '../binding/testbed.ts';
+import { firstLine } from '../binding/first-line.ts';
 import type { Fired } from '../drivers/device-guard.ts';
 import { maybeApplied } from '../drivers/ssh.ts';
 import { faultRulesOf } from '../faults/fault-rules.ts';
@@ -271,7 +272,7 @@ export class LabTestbed implements Testbed {
   async #giveBack(): Promise<{ readonly dirty: readonly string[] }> {
     const dirty: string[] = [];
     const failed = (what: string) => (error: unknown) => {
-      dirty.push(`${what}: ${(error as Error).message.split('\n')[0]}`);
+      dirty.push(`${what}: ${firstLine(error)}`);
     };
     // A heal that was done already answers again without a command; the latest fault first.
     for (const { id, fault } of this.#injected.toReversed()) {
@@ -301,7 +302,7 @@ export class LabTestbed implements Testbed {
         kind: 'event',
         atNs: await this.now().catch(() => 0),
         node: 'clock',
-        what: `no truth: ${(error as Error).message.split('\n')[0]}`,
+        what: `no truth: ${firstLine(error)}`,
       });
     }
   }

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { TestbedUnavailable } from '../binding/binding.ts';
+import { firstLine } from '../binding/first-line.ts';
 import { connectDevice, type Opened } from './connect.ts';
 import { holdLease } from './held-lease.ts';
 import { deviceKey, type Inventory } from './inventory.ts';
@@ -97,7 +98,7 @@ export async function releaseByHand(
         await guard.take({ marker, expected: there, holder: lease.owner });
         return guard.release().then(
           () => [],
-          (error: unknown) => [`${name}: ${(error as Error).message.split('\n')[0]}`],
+          (error: unknown) => [`${name}: ${firstLine(error)}`],
         );
       }),
     );

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { TestbedUnavailable } from '../binding/binding.ts';
+import { firstLine } from '../binding/first-line.ts';
 import type { Step } from '../model/record.ts';
 import { borrowedStore } from './borrowed-store.ts';
 import { type DeviceChange, manualUndo } from './device-change.ts';
@@ -159,8 +160,6 @@ export async function recover(options: RecoverOptions): Promise<Recovered> {
     store.close();
   }
 }
-
-const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
 
 /** A store that can not even be opened says nothing of who holds what: then only dead processes count. */
 function storeAt(state: string): { readonly store: LeaseStore; readonly failed?: LeaseStoreFailed } {

@@ -1,5 +1,6 @@
 import type { Host, ProbeJob, ProbeReceiver } from '../binding/host.ts';
 import type { RunningProbes } from '../binding/testbed.ts';
+import { firstLine } from '../binding/first-line.ts';
 import type { ProbeLine } from '../model/record.ts';
 import type { Span, Topology } from '../model/topology.ts';
 import { maybeApplied } from '../drivers/ssh.ts';
@@ -181,9 +182,6 @@ async function stopReceiver(
     unsure(`the probe receiver on ${deviceOf(lab, route.target)} may still run: ${firstLine(error)}`);
   });
 }
-
-const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 
 /**
  * Starts one flow per route. Stopping writes one `probe` line per flow whose counts are known; the first failure is passed on.

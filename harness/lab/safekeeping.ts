@@ -1,3 +1,4 @@
+import { firstLine } from '../binding/first-line.ts';
 import type { DeviceGuard } from '../drivers/device-guard.ts';
 import type { Fault } from '../model/fault.ts';
 import { magnitude } from '../model/units.ts';
@@ -86,9 +87,7 @@ export async function dropCheckpoints(keep: Safekeeping): Promise<readonly strin
   const results = await Promise.allSettled(
     [...keep.checkpoints].map(async device => switchOf(keep, device)?.checkpoint?.drop(checkpointName(keep))),
   );
-  return results.flatMap(result =>
-    result.status === 'rejected' ? [(result.reason as Error).message.split('\n')[0] ?? ''] : [],
-  );
+  return results.flatMap(result => (result.status === 'rejected' ? [firstLine(result.reason)] : []));
 }
 
 export function injected(keep: Safekeeping, id: string): void {

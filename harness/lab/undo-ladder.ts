@@ -1,3 +1,4 @@
+import { firstLine } from '../binding/first-line.ts';
 import type { ReadBack } from './read-back.ts';
 
 /** One way to put a device back, milder ones first. */
@@ -14,8 +15,6 @@ export interface Climbed extends ReadBack {
   /** What each try came to, in order. */
   readonly tried: readonly string[];
 }
-
-const firstLine = (error: unknown): string => ((error as Error).message ?? String(error)).split('\n')[0] ?? '';
 
 /**
  * Climbs until the device reads back as it was found. A rung counts for nothing by its exit code: only the read-back after it says that

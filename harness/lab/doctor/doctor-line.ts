@@ -1,5 +1,6 @@
 import { TestbedUnavailable } from '../../binding/binding.ts';
 import { DeviceError } from '../../binding/device-error.ts';
+import { firstLine } from '../../binding/first-line.ts';
 
 /** Everything that is looked at, in the order in which a report has it. */
 export const DOCTOR_CHECKS = [
@@ -48,8 +49,7 @@ export type Finding = Omit<DoctorLine, 'subject'>;
 
 /** Splits an error into what happened and what to do. */
 export function told(error: unknown): { readonly detail: string; readonly fix: string } {
-  if (error instanceof DeviceError)
-    return { detail: `${error.tried}: ${error.answer.split('\n')[0] ?? ''}`, fix: error.advice };
+  if (error instanceof DeviceError) return { detail: `${error.tried}: ${firstLine(error.answer)}`, fix: error.advice };
   const [detail = '', ...rest] = (error instanceof Error ? error.message : String(error)).split('\n');
   return { detail, fix: rest.join(' ').trim() || 'Correct it and run farspan doctor again.' };
 }
