@@ -1,12 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { listDevices } from '../lab/devices.ts';
 import { discover } from '../lab/discover.ts';
 import { doctor } from '../lab/doctor.ts';
 import { fileHealthStore } from '../lab/health.ts';
 import { fileLeaseStore } from '../lab/file-lease-store.ts';
-import { deviceKey, readInventory } from '../lab/inventory.ts';
-import type { Inventory } from '../lab/inventory.ts';
+import { deviceKey } from '../lab/inventory.ts';
 import { leaseOwner } from '../lab/lease-owner.ts';
 import { deadJournals } from '../lab/lab-dirty.ts';
 import { stateFolder } from '../lab/state-folder.ts';
@@ -14,17 +13,8 @@ import { trust } from '../lab/trust.ts';
 import { doctorBoard } from './doctor-board.ts';
 import { EXIT } from './exit-code.ts';
 import { printable, say } from './say.ts';
+import { inventoryAt } from './inventory-at.ts';
 import { UsageError } from './usage-error.ts';
-
-function inventoryAt(file: string): Inventory {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file} could not be read: ${(error as Error).message}`, { cause: error });
-  }
-  return readInventory(text, file);
-}
 
 async function confirmed(question: string): Promise<boolean> {
   if (process.stdin.isTTY !== true)

@@ -1,26 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { fileLeaseStore } from '../lab/file-lease-store.ts';
-import { type Inventory, readInventory } from '../lab/inventory.ts';
 import { leaseOwner } from '../lab/lease-owner.ts';
 import { releaseByHand, takeByHand } from '../lab/lease-by-hand.ts';
 import { holds, type LeaseStore, type StoredLease } from '../lab/lease-store.ts';
 import { stateFolder } from '../lab/state-folder.ts';
 import { type Duration, magnitude } from '../model/units.ts';
 import { EXIT } from './exit-code.ts';
+import { inventoryAt } from './inventory-at.ts';
 import { say } from './say.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Longest that a person may hold a lab without asking again. */
 const LONGEST_S = 7 * 24 * 3600;
-
-const inventoryAt = (file: string): Inventory => {
-  try {
-    return readInventory(readFileSync(file, 'utf8'), file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    throw new UsageError(`${file} could not be read: ${(error as Error).message}`, { cause: error });
-  }
-};
 
 async function withStore<T>(use: (store: LeaseStore, state: string) => Promise<T>): Promise<T> {
   const state = stateFolder(undefined, process.env);

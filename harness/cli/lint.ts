@@ -1,7 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { TestbedUnavailable } from '../binding/binding.ts';
 import type { Inventory } from '../lab/inventory.ts';
-import { readInventory } from '../lab/inventory.ts';
 import { readConfigurations, type ReadConfigurations } from '../lab/read-configurations.ts';
 import { solve } from '../lab/solver.ts';
 import type { Finding, Severity } from '../lint/finding.ts';
@@ -15,6 +14,7 @@ import { printable } from './say.ts';
 import { devicesOf, fabricInLab, fabricOfInventory } from './lint-fabrics.ts';
 import { lintText } from './lint-text.ts';
 import { describedPlans, type PlanCommand } from './plan.ts';
+import { inventoryAt } from './inventory-at.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface LintCommand extends Pick<PlanCommand, 'files' | 'grep' | 'config' | 'set'> {
@@ -128,16 +128,6 @@ async function declaredTopologies({ files, grep, config, set }: LintCommand): Pr
     one.titles.push(title);
   }
   return [...found.values()];
-}
-
-function inventoryAt(file: string): Inventory {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${file} could not be read: ${(error as Error).message}`, { cause: error });
-  }
-  return readInventory(text, file);
 }
 
 function textOf({ fabric, scenarios, findings, absent }: Linted, { all }: LintCommand): readonly string[] {

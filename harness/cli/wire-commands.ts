@@ -1,19 +1,19 @@
-import { readFileSync } from 'node:fs';
 import { guardedCommand } from '../drivers/device-guard.ts';
 import { changesOf, type DeviceChange } from '../lab/device-change.ts';
 import { writePrefix } from '../lab/connect.ts';
-import { type DriverName, readInventory, ttlOf } from '../lab/inventory.ts';
+import { type DriverName, ttlOf } from '../lab/inventory.ts';
 import { solve } from '../lab/solver.ts';
 import type { Solution } from '../lab/solver.ts';
 import type { Topology } from '../model/topology.ts';
 import type { PlanDescription } from '../run/describe-plan.ts';
+import { inventoryAt } from './inventory-at.ts';
 
 /** What every fault of a plan would send to which device, with its undo and what is read back. */
 export async function commandsOf(
   plan: PlanDescription,
   { inventory }: { readonly inventory?: string },
 ): Promise<readonly string[]> {
-  const read = inventory === undefined ? undefined : readInventory(readFileSync(inventory, 'utf8'), inventory);
+  const read = inventory === undefined ? undefined : inventoryAt(inventory);
   const solution = read === undefined ? emulatedSolution(plan.topology) : solve(plan.topology, read);
   const ttlS = ttlOf(read ?? {});
   const driverOf = (device: string): DriverName =>

@@ -13,7 +13,7 @@ import { checkVersions } from './doctor/versions.ts';
 import type { DeviceHealth, HealthStore } from './health.ts';
 import { deviceKey, type Inventory, type InventoryDevice } from './inventory.ts';
 import type { ReadJournal } from './journal.ts';
-import { loadInventory } from './lab-binding.ts';
+import { loadInventory } from './load-inventory.ts';
 import { type LabClock, virtualClock, wallClock } from './lab-clock.ts';
 import type { LeaseStore } from './lease-store.ts';
 

@@ -9,7 +9,7 @@ import { type Baseline, shaperAt, shaperWords } from './baseline.ts';
 import { changesOf, manualUndo, steeredEnd, type Way, waysOf } from './device-change.ts';
 import { deviceOf, nowOf, type OpenLab, switchOf } from './open-lab.ts';
 import { readBack } from './read-back.ts';
-import { injected, type KeptFault, restore, type Safekeeping, secure } from './safekeeping.ts';
+import { guardOf, injected, type KeptFault, restore, type Safekeeping, secure } from './safekeeping.ts';
 
 /**
  * Longest wait for ports that were put up to carry traffic, ns of testbed time. Auto-negotiation, link training and FEC of 100G and
@@ -276,7 +276,8 @@ function begin(options: InjectOptions): Promise<Witness> {
 export async function inject(options: InjectOptions): Promise<InjectedFault> {
   const { lab, keep, baseline, fault, id } = options;
   const rules = faultRulesOf(fault);
-  const boot = fault.kind === 'switch-reboot' ? (await guardOf(options, fault.switch.name).survey()).boot : undefined;
+  const rebooted = fault.kind === 'switch-reboot' ? guardOf(keep, deviceOf(lab, fault.switch.name)) : undefined;
+  const boot = (await rebooted?.survey())?.boot;
   const known = { shaper: baseline.shaper, adminUp: baseline.adminUp, job: id, ...(boot !== undefined && { boot }) };
   const changes = changesOf(fault, lab.solution, known);
   const kept: KeptFault = { id, what: rules.describe(fault), declared: fault, changes };
@@ -347,10 +348,3 @@ async function probeEffect({ keep, fault }: InjectOptions, { id, what, changes }
   keep.journal.state(id, 'seen');
   keep.boundary('effect seen');
 }
-
-const guardOf = ({ lab, keep }: InjectOptions, node: string) => {
-  const device = deviceOf(lab, node);
-  const guard = keep.guards.get(device);
-  if (!guard) throw new RangeError(`${device} is not leased.`);
-  return guard;
-};

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Binding, ReserveOptions } from '../binding/binding.ts';
 import { LabDirty, TestbedUnavailable } from '../binding/binding.ts';
@@ -16,7 +15,7 @@ import { becauseOfLease } from './because-of-lease.ts';
 import { clockWatch } from './clock-watch.ts';
 import { connectDevice, type Opened } from './connect.ts';
 import { secretsOf } from './credentials.ts';
-import { deviceKey, type Inventory, readInventory, ttlOf } from './inventory.ts';
+import { deviceKey, type Inventory, ttlOf } from './inventory.ts';
 import { type LabClock, reachClock, virtualClock, wallClock } from './lab-clock.ts';
 import { type LabTestbed, labTestbed } from './lab-testbed.ts';
 import { fileLeaseStore } from './file-lease-store.ts';
@@ -28,6 +27,7 @@ import { holds, type Lease, LeaseRefused, type LeaseStore } from './lease-store.
 import { leaseOwner } from './lease-owner.ts';
 import { SETTLE, startAudit } from './leftover-audit.ts';
 import { listenForTraps } from './listen-for-traps.ts';
+import { loadInventory } from './load-inventory.ts';
 import { suggest } from './near-miss.ts';
 import { noteFailures } from './note-failures.ts';
 import { nowOf, type OpenLab } from './open-lab.ts';
@@ -69,21 +69,6 @@ function inventoryFile(options: Readonly<Record<string, string>>): string {
     );
   }
   return inventory;
-}
-
-/** @throws TestbedUnavailable when there is no such file; InventoryError when it is wrong */
-export async function loadInventory(file: string): Promise<Inventory> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new TestbedUnavailable(
-      `The inventory ${file} can not be read: ${code === 'ENOENT' ? 'there is no such file' : (error as Error).message}.`,
-      { cause: error },
-    );
-  }
-  return readInventory(text, file);
 }
 
 interface Named {

@@ -10,7 +10,7 @@ import { fileHealthStore, type HealthEvent } from './health.ts';
 import { clearUndos, type HeldLease, holdLease } from './held-lease.ts';
 import { deviceKey, type Inventory, ttlOf } from './inventory.ts';
 import { closeJournal, type Journal, type JournalFault, leaseOfFile, type ReadJournal } from './journal.ts';
-import { loadInventory } from './lab-binding.ts';
+import { loadInventory } from './load-inventory.ts';
 import { leaseOwner } from './lease-owner.ts';
 import { type LabClock, virtualClock, wallClock } from './lab-clock.ts';
 import { leftJournals, type UnreadableJournal } from './lab-dirty.ts';

@@ -42,7 +42,8 @@ export interface KeptFault {
 /** A second way to a device's configuration, for the ladder; one checkpoint a lease and device. */
 const checkpointName = (keep: Safekeeping): string => `farspan-${keep.lease.lease.id}`;
 
-const guardOf = (keep: Safekeeping, device: string): DeviceGuard => {
+/** @throws RangeError when the device is not one of the lease */
+export const guardOf = (keep: Safekeeping, device: string): DeviceGuard => {
   const guard = keep.guards.get(device);
   if (!guard) throw new RangeError(`${device} is not leased.`);
   return guard;
