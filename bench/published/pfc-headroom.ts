@@ -7,7 +7,7 @@ const EARLIER = 'our own earlier evaluation of the formula, a regression target'
 const PORT = { portMtuBytes: 9100, losslessMtuBytes: 1024, macPhyBytes: 0.8 * 1024 };
 
 /** Gb/s, km, MB. */
-const HEADROOMS = [
+export const HEADROOMS = [
   [400, 0.3, 0.217],
   [400, 2, 1.06],
   [400, 10, 5.0],

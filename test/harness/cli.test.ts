@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import {
   existsSync,
@@ -15,44 +14,16 @@ import path from 'node:path';
 import t from 'tap';
 import { EXIT, exitCode } from '../../harness/cli/exit-code.ts';
 import type { Ended } from '../../harness/cli/exit-code.ts';
+import { farspanProcess, type Said } from './farspan-process.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'farspan-cli-'));
 // Every case is a process that starts another: slow on a busy machine.
 t.setTimeout(480_000);
 t.teardown(() => rmSync(scratch, { recursive: true, force: true }));
 
-interface Said {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** A whole farspan process, without the hooks that the test runner loads into its children. */
-function farspan(args: readonly string[], onStart: (child: ChildProcess) => void = () => {}): Promise<Said> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [path.join(ROOT, 'bin/farspan.js'), ...args], {
-      cwd: ROOT,
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    onStart(child);
-    let out = '';
-    let err = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      err += text;
-    });
-    child.once('error', reject);
-    child.once('close', code => resolve({ code, out, err }));
-  });
-}
-
 const CONFIG = ['--config', 'test/harness/cli-scenarios/playwright.config.ts'];
 const play = (runs: string, ...args: string[]): Promise<Said> =>
-  farspan(['run', ...CONFIG, '--runs', path.join(scratch, runs), ...args]);
+  farspanProcess(['run', ...CONFIG, '--runs', path.join(scratch, runs), ...args]);
 const foldersIn = (runs: string): readonly string[] =>
   readdirSync(path.join(scratch, runs), { withFileTypes: true })
     .filter(entry => entry.isDirectory() && entry.name !== 'playwright')
@@ -90,7 +61,7 @@ t.test('what is typed wrong is exit 5 and one clear line', async t => {
     [['run', '--world', 'lab'], /^farspan: --world lab needs --inventory FILE/],
     [['devices', '--inventory', 'no-such.yaml'], /^farspan: no-such.yaml could not be read/],
   ];
-  const said = await Promise.all(cases.map(([args]) => farspan(args)));
+  const said = await Promise.all(cases.map(([args]) => farspanProcess(args)));
   for (const [i, [args, words]] of cases.entries()) {
     t.equal(said[i]?.code, 5, args.join(' '));
     t.match(said[i]?.err, words);
@@ -189,7 +160,7 @@ t.test('a stored run is judged again by other limits, and its reports are writte
   const lenient = profile('lenient', '1 Mb/s');
   t.equal((await play('judged', '-g', '@profile', '--profile', lenient)).code, 0);
   const [folder = ''] = foldersIn('judged');
-  const strict = await farspan(['judge', folder, '--profile', profile('strict', '900 Gb/s')]);
+  const strict = await farspanProcess(['judge', folder, '--profile', profile('strict', '900 Gb/s')]);
   t.equal(strict.code, 1, strict.err);
   t.match(JSON.parse(readFileSync(path.join(folder, 'judged-profile-strict/verdict.json'), 'utf8')), {
     outcome: 'fail',
@@ -203,7 +174,7 @@ t.test('a stored run is judged again by other limits, and its reports are writte
   const record = readFileSync(path.join(folder, 'record.ndjson'), 'utf8');
   writeFileSync(path.join(damaged, 'record.ndjson'), record.replace('"links":[', '"links":[null,'));
   writeFileSync(path.join(damaged, 'steps.ndjson'), '');
-  const illegible = await farspan(['judge', damaged]);
+  const illegible = await farspanProcess(['judge', damaged]);
   t.equal(illegible.code, 7, illegible.err);
   t.match(illegible.err, /holds no line: line 1 does not fit its checksum/);
   t.notOk(existsSync(path.join(damaged, 'verdict.json')), 'no verdict is left behind');
@@ -214,21 +185,21 @@ t.test('a stored run is judged again by other limits, and its reports are writte
     `${record.slice(0, middle)}"kind":"Round"${record.slice(middle + 14)}`,
   );
   for (const command of ['report', 'judge']) {
-    const prefix = await farspan([command, damaged]);
+    const prefix = await farspanProcess([command, damaged]);
     t.equal(prefix.code, 7, prefix.err);
     t.match(prefix.out, /ERROR/);
     t.match(prefix.out, /the record is not whole: line \d+ does not fit its checksum/);
   }
   const verdict = readFileSync(path.join(folder, 'verdict.json'), 'utf8');
   writeFileSync(path.join(folder, 'verdict.json'), verdict.replace('"outcome": "pass"', '"outcome": "fail"'));
-  const forged = await farspan(['report', folder]);
+  const forged = await farspanProcess(['report', folder]);
   t.equal(forged.code, 7);
   t.match(forged.err, /verdict\.json was changed or damaged: its checksum does not fit/);
   writeFileSync(path.join(folder, 'verdict.json'), verdict);
   const [again, wrong, nowhere] = await Promise.all([
-    farspan(['report', folder]),
-    farspan(['judge', folder, '--profile', profile('wrong', '900 Gbps')]),
-    farspan(['judge', path.join(scratch, 'nowhere')]),
+    farspanProcess(['report', folder]),
+    farspanProcess(['judge', folder, '--profile', profile('wrong', '900 Gbps')]),
+    farspanProcess(['judge', path.join(scratch, 'nowhere')]),
   ]);
   t.equal(again.code, 0);
   t.match(readFileSync(path.join(folder, 'report.html'), 'utf8'), /it asks a profile/);
@@ -247,10 +218,12 @@ t.test('an interrupted run is healed, gives its testbed back, and is exit 130', 
     process?.kill('SIGINT');
   }, 50);
   mkdirSync(path.join(scratch, 'interrupted'));
-  const { code, err } = await farspan(
+  const { code, err } = await farspanProcess(
     ['run', ...CONFIG, '--runs', path.join(scratch, 'interrupted'), '-g', '@good', '--option', 'trouble=slow'],
-    child => {
-      process = child;
+    {
+      onStart: child => {
+        process = child;
+      },
     },
   );
   clearInterval(watch);

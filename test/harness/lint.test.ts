@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
+import { HEADROOMS } from '../../bench/published/pfc-headroom.ts';
 import provider from '../../emulators/device/provider.ts';
 import { lint, type LintCommand } from '../../harness/cli/lint.ts';
 import { devicesOf, fabricInLab, fabricOfInventory } from '../../harness/cli/lint-fabrics.ts';
@@ -32,34 +32,13 @@ import { pauseS } from '../../harness/model/pfc-headroom.ts';
 import type { FabricSettings, Topology } from '../../harness/model/topology.ts';
 import { cable } from '../../harness/model/topology.ts';
 import type { Distance, Duration, Rate } from '../../harness/model/units.ts';
+import { farspanProcess, ROOT } from './farspan-process.ts';
 
 const RUNS = Number(process.env['FARSPAN_LINT_RUNS'] ?? 200);
-const ROOT = path.resolve(import.meta.dirname, '../..');
 t.setTimeout(240_000);
 
-interface Said {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function farspan(...args: readonly string[]): Promise<Said> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [path.join(ROOT, 'bin/farspan.js'), ...args], {
-      cwd: ROOT,
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let [out, err] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
-    child.once('error', reject);
-    child.once('close', code => resolve({ code, out, err }));
-  });
-}
-
 /** Started first: it is a process that starts another. */
-const shelf = farspan('lint', 'scenarios/throughput/all-reduce-distance.scenario.ts', '-g', '1331 km');
+const shelf = farspanProcess(['lint', 'scenarios/throughput/all-reduce-distance.scenario.ts', '-g', '1331 km']);
 
 /** Two sites of one leaf and one host. */
 function pair({
@@ -138,20 +117,7 @@ t.test('every quantity is what is published', async t => {
       megabytes.map((mb, i): Published => [`BDP ${km} km`, way(km, 400 * 2 ** i).bdpBytes / 1e6, mb, 5e-3]),
     ),
     // SONiC's xoff, MB.
-    ...(
-      [
-        [400, 0.3, 0.217],
-        [400, 2, 1.06],
-        [400, 10, 5.0],
-        [400, 40, 19.8],
-        [400, 80, 39.5],
-        [400, 100, 49.4],
-        [400, 1331, 657],
-        [800, 10, 9.9],
-        [800, 100, 98.7],
-        [800, 1331, 1313],
-      ] as const
-    ).map(
+    ...HEADROOMS.map(
       ([gbps, km, mb]): Published => [
         `headroom ${gbps} Gb/s ${km} km`,
         headroom({ rateBps: gbps * 1e9, metres: km * 1e3 }).bytes / 1e6,

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,8 +12,8 @@ import { withoutSecrets } from '../../harness/lab/without-secrets.ts';
 import { twoEnds } from './cli-scenarios/two-ends.ts';
 import { type Answered, alteredLab } from './lab/altered-lab.ts';
 import { leaked } from './leaked.ts';
+import { farspanProcess, type Said } from './farspan-process.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
 const RUNS = Number(process.env['FARSPAN_SECRET_RUNS'] ?? 500);
 
 /** Looked up through the inventory: they are known, and must leave in no form. */
@@ -259,28 +258,6 @@ void t.test('an inventory with a secret in it is refused without saying it', t =
   t.end();
 });
 
-interface Said {
-  readonly code: number | null;
-  readonly text: string;
-}
-
-function farspan(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Said> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [path.join(ROOT, 'bin/farspan.js'), ...args], {
-      cwd: ROOT,
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let text = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (more: string) => {
-        text += more;
-      });
-    child.once('error', reject);
-    child.once('close', code => resolve({ code, text }));
-  });
-}
-
 /** Every file under a folder. */
 function filesIn(folder: string): readonly string[] {
   return readdirSync(folder).flatMap(name => {
@@ -370,7 +347,7 @@ void t.test(
     };
     const terminal: Record<string, string> = {};
     const play = async (name: string, ...args: readonly string[]): Promise<Said> => {
-      const done = await farspan(args, env);
+      const done = await farspanProcess(args, { env });
       terminal[`terminal of ${name}`] = done.text;
       return done;
     };

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import {
   appendFileSync,
@@ -30,8 +30,8 @@ import { matrix } from '../../harness/run/sweep-matrix.ts';
 import { vary } from '../../harness/run/vary.ts';
 import { renderSweep, renderSweepCsv, sweepFigures } from '../../reports/index.ts';
 import { meanOf } from '../../reports/sweep-mean.ts';
+import { farspanProcess, ROOT, type Said } from './farspan-process.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const noChromium = existsSync(CHROMIUM) ? false : `no Chromium at ${CHROMIUM}; set CHROMIUM to run it`;
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'farspan-sweep-'));
@@ -239,38 +239,10 @@ t.test('what is left is foreseen from packet-hops, and a log has a line for each
   t.match(written.at(-1), 'about 30.0 s left');
 });
 
-interface Said {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function farspan(args: readonly string[], onStart: (child: ChildProcess) => void = () => {}): Promise<Said> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [path.join(ROOT, 'bin/farspan.js'), ...args], {
-      cwd: ROOT,
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    onStart(child);
-    let out = '';
-    let err = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      err += text;
-    });
-    child.once('error', reject);
-    child.once('close', (code, signal) => resolve({ code, signal, out, err }));
-  });
-}
-
 const CONFIG = ['--config', 'test/harness/cli-scenarios/playwright.config.ts'];
 const at = (name: string): string => path.join(scratch, name);
 const sweep = (name: string, args: readonly string[], onStart?: (child: ChildProcess) => void): Promise<Said> =>
-  farspan(['sweep', ...CONFIG, '--workers', '2', '--out', at(name), ...args], onStart);
+  farspanProcess(['sweep', ...CONFIG, '--workers', '2', '--out', at(name), ...args], { ...(onStart && { onStart }) });
 const LENGTHS = ['--vary', 'topology.spans.*.length=10 km,100 km'];
 const cellsOf = (name: string): readonly SweepCell[] => readSweep(at(name)).cells;
 
@@ -321,10 +293,17 @@ t.test('a sweep on two threads makes run folders with the same bytes as the sing
     t.ok(readFileSync(path.join(at('single'), alone, file), 'utf8') === read(file), `${file} is the same bytes`);
 
   const before = read('verdict.json');
-  t.equal((await farspan(['judge', folder])).code, 1, 'judge works on it');
+  t.equal((await farspanProcess(['judge', folder])).code, 1, 'judge works on it');
   t.equal(read('verdict.json'), before, 'and concludes the same');
 
-  const plotted = await farspan(['plot', at('matrix'), '--kpi', 'busbw', '--against', 'topology.spans.*.length']);
+  const plotted = await farspanProcess([
+    'plot',
+    at('matrix'),
+    '--kpi',
+    'busbw',
+    '--against',
+    'topology.spans.*.length',
+  ]);
   t.equal(plotted.code, 0, plotted.err);
   t.match(plotted.out, /^8 cells in /);
   t.match(readFileSync(at('matrix/plot-busbw-topology-spans-length.html'), 'utf8'), '</html>');
